@@ -1,0 +1,55 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#ifndef QUERN_CONTEXT_H
+#define QUERN_CONTEXT_H
+
+#include <quern/types.h>
+
+QN_BEGIN_DECLS
+
+/** Levels of a log message. */
+typedef enum qn_log_level {
+    QN_LOG_DEBUG = 0,
+    QN_LOG_INFO = 1,
+    QN_LOG_WARNING = 2
+} qn_log_level;
+
+/** What a program may replace. Zero means the default. */
+typedef struct qn_context_opt {
+    void *(*alloc)(void *user, size_t bytes);                       /**< malloc; thread-safe; NULL on failure */
+    void *(*realloc)(void *user, void *p, size_t bytes);            /**< realloc; set all three or none */
+    void (*free)(void *user, void *p);                              /**< free; accepts NULL */
+    void (*log)(void *user, qn_log_level level, const char *line);  /**< nothing is logged without it; any thread */
+    void *user;                                                     /**< handed to the four above */
+    const char *store_dir;     /**< where compiled programs are kept; NULL: $QUERN_CACHE, else the XDG cache; "" : nowhere */
+    int threads;               /**< most worker threads; 0: one per core */
+    bool no_environment;       /**< ignore QUERN_* variables */
+    bool no_helper;            /**< never start helper programs */
+    uintptr_t reserved[8];     /**< must be zero */
+} qn_context_opt;
+
+/**
+ * Create a context: allocator, logger, store and limits shared by the devices opened from it.
+ *
+ * @param out  receives the context; the caller owns it; NULL on failure
+ * @param opt  copied; NULL for the defaults
+ *
+ * @retval QN_OK             created
+ * @retval QN_E_ARG          out is NULL, a reserved word is set, or only some allocator functions are given
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any; a context may be used by many threads at once.
+ */
+QN_API qn_status qn_context_create(qn_context **out, const qn_context_opt *opt);
+
+/**
+ * Give a context up and clear the pointer. Devices opened from it keep what they need.
+ *
+ * @param ctx  the context, or NULL, or a pointer to NULL
+ *
+ * Threads: any.
+ */
+QN_API void qn_context_destroy(qn_context **ctx);
+
+QN_END_DECLS
+
+#endif

@@ -1,0 +1,100 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#ifndef QUERN_DEVICE_H
+#define QUERN_DEVICE_H
+
+#include <quern/types.h>
+
+QN_BEGIN_DECLS
+
+/** Kinds of device. */
+typedef enum qn_device_type {
+    QN_DEVICE_OTHER = 0,
+    QN_DEVICE_CPU = 1,
+    QN_DEVICE_GPU = 2,
+    QN_DEVICE_ACCELERATOR = 3
+} qn_device_type;
+
+/** What is known of a device before it is opened. */
+typedef struct qn_device_info {
+    char platform[128];
+    char name[128];
+    char vendor[128];
+    char driver[128];
+    char version[128];        /**< as the device says it, such as "OpenCL 3.0 ..." */
+    qn_device_type type;
+    int platform_index;
+    int device_index;         /**< within its platform */
+    uint64_t global_bytes;
+    uint64_t alloc_bytes;     /**< largest single buffer */
+    uint64_t local_bytes;
+    unsigned compute_units;
+    unsigned clock_mhz;
+    size_t group_items;       /**< largest work-group */
+    bool usable;              /**< false: reason says why not */
+    bool chosen;              /**< the one qn_device_open(..., NULL) opens */
+    double score;             /**< higher is preferred among usable devices */
+    char reason[256];         /**< why it is chosen, not chosen or not usable, with the score's parts */
+} qn_device_info;
+
+/**
+ * List every device of every platform; a platform that fails is left out with a warning to the log.
+ *
+ * @param out    receives an array the caller gives back with qn_device_list_free(); NULL when count is 0
+ * @param count  receives the number of devices
+ * @param ctx    borrowed; NULL for the defaults
+ *
+ * @retval QN_OK             listed, perhaps none
+ * @retval QN_E_NO_DEVICE    no OpenCL library; the message says what to install
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_device_list(qn_device_info **out, size_t *count, qn_context *ctx);
+
+/** Free what qn_device_list() gave; accepts NULL. ctx must be the same as there. Threads: any. */
+QN_API void qn_device_list_free(qn_device_info **list, qn_context *ctx);
+
+/**
+ * Open a device.
+ *
+ * select is "" or NULL for $QUERN_DEVICE and else the best by score; "P:D" for platform and device index; "N" for
+ * the N-th of the list; "cpu", "gpu" or "accelerator"; anything else is a part of "platform name" or "device name",
+ * without regard to case.
+ *
+ * @param out     receives the device; the caller owns it; NULL on failure
+ * @param ctx     retained; NULL for a context with the defaults
+ * @param select  borrowed
+ *
+ * @retval QN_OK           opened
+ * @retval QN_E_ARG        out is NULL
+ * @retval QN_E_NO_DEVICE  nothing matches; the message lists what there is or says what to install
+ * @retval QN_E_DEVICE     the driver refused
+ *
+ * Threads: any; a device may be used by many threads at once.
+ */
+QN_API qn_status qn_device_open(qn_device **out, qn_context *ctx, const char *select);
+
+/** Give the device up and clear the pointer; accepts NULL. What was made on it keeps it alive. Threads: any. */
+QN_API void qn_device_close(qn_device **dev);
+
+/** What is known of an open device. @retval QN_E_ARG dev or out is NULL. Threads: any. */
+QN_API qn_status qn_device_get_info(const qn_device *dev, qn_device_info *out);
+
+/**
+ * Device memory held by this library on this device, bytes: now, and the most so far.
+ *
+ * @retval QN_E_ARG  dev is NULL; current and peak may be NULL
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_device_memory(qn_device *dev, uint64_t *current, uint64_t *peak);
+
+/** Log of the last kernel build that failed, with our files and lines; "" if none did. Lent until the next one. Threads: any. */
+QN_API const char *qn_device_build_log(qn_device *dev);
+
+/** Wait until all queued work is done. @retval QN_E_DEVICE or QN_E_DEVICE_LOST what went wrong. Threads: any. */
+QN_API qn_status qn_device_finish(qn_device *dev);
+
+QN_END_DECLS
+
+#endif

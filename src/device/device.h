@@ -1,0 +1,175 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Devices: the OpenCL library opened at run time, what a device can do, its
+ * queues and its memory. */
+#ifndef QNI_DEVICE_H
+#define QNI_DEVICE_H
+
+#define CL_TARGET_OPENCL_VERSION 300
+#include <CL/cl.h>
+#include <CL/cl_ext.h>
+
+#include <quern/device.h>
+
+#include "base/base.h"
+
+/* ---- cl.c: the OpenCL entry points in use, found by dlsym; all of OpenCL 1.2, NULL never ---- */
+
+struct qni_cl {
+    void *library;
+    cl_int (*GetPlatformIDs)(cl_uint, cl_platform_id *, cl_uint *);
+    cl_int (*GetPlatformInfo)(cl_platform_id, cl_platform_info, size_t, void *, size_t *);
+    cl_int (*GetDeviceIDs)(cl_platform_id, cl_device_type, cl_uint, cl_device_id *, cl_uint *);
+    cl_int (*GetDeviceInfo)(cl_device_id, cl_device_info, size_t, void *, size_t *);
+    cl_context (*CreateContext)(const cl_context_properties *, cl_uint, const cl_device_id *,
+                                void (CL_CALLBACK *)(const char *, const void *, size_t, void *), void *, cl_int *);
+    cl_int (*RetainContext)(cl_context);
+    cl_int (*ReleaseContext)(cl_context);
+    cl_int (*GetContextInfo)(cl_context, cl_context_info, size_t, void *, size_t *);
+    cl_command_queue (*CreateCommandQueue)(cl_context, cl_device_id, cl_command_queue_properties, cl_int *);
+    cl_int (*RetainCommandQueue)(cl_command_queue);
+    cl_int (*ReleaseCommandQueue)(cl_command_queue);
+    cl_int (*GetCommandQueueInfo)(cl_command_queue, cl_command_queue_info, size_t, void *, size_t *);
+    cl_mem (*CreateBuffer)(cl_context, cl_mem_flags, size_t, void *, cl_int *);
+    cl_int (*RetainMemObject)(cl_mem);
+    cl_int (*ReleaseMemObject)(cl_mem);
+    cl_int (*GetMemObjectInfo)(cl_mem, cl_mem_info, size_t, void *, size_t *);
+    cl_program (*CreateProgramWithSource)(cl_context, cl_uint, const char **, const size_t *, cl_int *);
+    cl_program (*CreateProgramWithBinary)(cl_context, cl_uint, const cl_device_id *, const size_t *,
+                                          const unsigned char **, cl_int *, cl_int *);
+    cl_int (*BuildProgram)(cl_program, cl_uint, const cl_device_id *, const char *,
+                           void (CL_CALLBACK *)(cl_program, void *), void *);
+    cl_int (*GetProgramInfo)(cl_program, cl_program_info, size_t, void *, size_t *);
+    cl_int (*GetProgramBuildInfo)(cl_program, cl_device_id, cl_program_build_info, size_t, void *, size_t *);
+    cl_int (*RetainProgram)(cl_program);
+    cl_int (*ReleaseProgram)(cl_program);
+    cl_kernel (*CreateKernel)(cl_program, const char *, cl_int *);
+    cl_int (*ReleaseKernel)(cl_kernel);
+    cl_int (*SetKernelArg)(cl_kernel, cl_uint, size_t, const void *);
+    cl_int (*GetKernelInfo)(cl_kernel, cl_kernel_info, size_t, void *, size_t *);
+    cl_int (*GetKernelWorkGroupInfo)(cl_kernel, cl_device_id, cl_kernel_work_group_info, size_t, void *, size_t *);
+    cl_int (*EnqueueNDRangeKernel)(cl_command_queue, cl_kernel, cl_uint, const size_t *, const size_t *,
+                                   const size_t *, cl_uint, const cl_event *, cl_event *);
+    cl_int (*EnqueueReadBuffer)(cl_command_queue, cl_mem, cl_bool, size_t, size_t, void *, cl_uint,
+                                const cl_event *, cl_event *);
+    cl_int (*EnqueueWriteBuffer)(cl_command_queue, cl_mem, cl_bool, size_t, size_t, const void *, cl_uint,
+                                 const cl_event *, cl_event *);
+    cl_int (*EnqueueCopyBuffer)(cl_command_queue, cl_mem, cl_mem, size_t, size_t, size_t, cl_uint,
+                                const cl_event *, cl_event *);
+    cl_int (*EnqueueFillBuffer)(cl_command_queue, cl_mem, const void *, size_t, size_t, size_t, cl_uint,
+                                const cl_event *, cl_event *);
+    void *(*EnqueueMapBuffer)(cl_command_queue, cl_mem, cl_bool, cl_map_flags, size_t, size_t, cl_uint,
+                              const cl_event *, cl_event *, cl_int *);
+    cl_int (*EnqueueUnmapMemObject)(cl_command_queue, cl_mem, void *, cl_uint, const cl_event *, cl_event *);
+    cl_int (*EnqueueMarkerWithWaitList)(cl_command_queue, cl_uint, const cl_event *, cl_event *);
+    cl_int (*EnqueueBarrierWithWaitList)(cl_command_queue, cl_uint, const cl_event *, cl_event *);
+    cl_int (*WaitForEvents)(cl_uint, const cl_event *);
+    cl_int (*GetEventInfo)(cl_event, cl_event_info, size_t, void *, size_t *);
+    cl_int (*GetEventProfilingInfo)(cl_event, cl_profiling_info, size_t, void *, size_t *);
+    cl_int (*SetEventCallback)(cl_event, cl_int, void (CL_CALLBACK *)(cl_event, cl_int, void *), void *);
+    cl_int (*RetainEvent)(cl_event);
+    cl_int (*ReleaseEvent)(cl_event);
+    cl_int (*Flush)(cl_command_queue);
+    cl_int (*Finish)(cl_command_queue);
+};
+
+/* The library of this context, loaded on first use; QN_E_NO_DEVICE says what to install. */
+qn_status qni_cl_get(const struct qni_cl **out, qn_context *ctx);
+void qni_cl_unload(struct qni_cl *cl, const qn_context *ctx);
+/* "CL_OUT_OF_RESOURCES" */
+const char *qni_cl_error_name(cl_int error);
+/* The status that fits an OpenCL error, with "<what>: CL_..." as the message; what says which call on what. */
+qn_status qni_cl_error(cl_int error, const char *format, ...) QNI_PRINTF(2, 3);
+
+/* ---- caps.c: what a device can do, probed once when it is opened ---- */
+
+/* How the algorithms for a device are shaped. */
+enum qni_shape_class {
+    QNI_CPU_SHAPED, /* vector tiles, work-groups of one */
+    QNI_GPU_SHAPED  /* work-groups of 64 to 256, local memory, coalesced access */
+};
+
+/* Bits of qni_caps.quirks; quirks.c has the table with a reason for each. */
+enum qni_quirk {
+    QNI_QUIRK_NO_BINARIES = 1u << 0,    /* program binaries crash or fail: never store them */
+    QNI_QUIRK_ONE_QUEUE = 1u << 1,      /* several queues are unsafe: upload through the compute queue */
+    QNI_QUIRK_NO_USER_EVENTS = 1u << 2,
+    QNI_QUIRK_ONE_THREAD = 1u << 3      /* calls from several host threads assert: serialise */
+};
+
+struct qni_caps {
+    enum qni_shape_class shape;
+    cl_device_type type;
+    char platform[128];
+    char name[128];
+    char vendor[128];
+    char driver[128];
+    char version[128];
+    int cl_major, cl_minor;      /* OpenCL version of the device */
+    uint64_t global_bytes;
+    uint64_t alloc_bytes;        /* largest single buffer */
+    uint64_t local_bytes;
+    bool local_dedicated;        /* local memory is not part of global memory */
+    size_t group_items;          /* largest work-group */
+    size_t group_size[3];
+    unsigned units;              /* compute units */
+    unsigned clock_mhz;
+    size_t align_bytes;          /* alignment of sub-ranges of a buffer, at least 128 */
+    int vector;                  /* f32 lanes of a native vector: 1, 4, 8 or 16 */
+    int registers;               /* native vector registers a tile may use: 16 or 32 */
+    bool fp16, subgroups, binaries;
+    unsigned quirks;
+    char algo[256];              /* QUERN_ALGO when the device was opened, or "" */
+};
+
+/* ---- device.c ---- */
+
+struct qni_programs;
+struct qni_pool;
+
+struct qn_device {
+    atomic_int references;
+    qn_context *ctx;
+    const struct qni_cl *cl;
+    cl_platform_id platform;
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;   /* in order; all computing */
+    cl_command_queue upload;  /* in order; inputs; the same queue under QNI_QUIRK_ONE_QUEUE */
+    struct qni_caps caps;
+    struct qni_programs *programs;
+    struct qni_pool *pool;
+    pthread_mutex_t lock;     /* build log and lost flag */
+    char *build_log;
+    atomic_bool lost;
+};
+
+qn_device *qni_device_retain(qn_device *dev);
+void qni_device_release(qn_device **dev);
+/* Fill caps for a device that may not be open yet. */
+qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni_cl *cl, cl_platform_id platform,
+                         cl_device_id id);
+
+/* ---- pool.c: storage, sub-allocated from chunks, counted ---- */
+
+struct qni_storage {
+    atomic_int references;
+    qn_device *dev;          /* retained */
+    cl_mem mem;
+    size_t offset;           /* bytes into mem, a multiple of caps.align_bytes */
+    size_t bytes;
+    struct qni_chunk *chunk; /* NULL for an application's own buffer */
+};
+
+/* bytes 0 gives storage that may be bound but not touched. QN_E_DEVICE_MEMORY names size, use and limit. */
+qn_status qni_storage_create(struct qni_storage **out, qn_device *dev, size_t bytes);
+/* A buffer of its own instead of a part of a chunk. */
+qn_status qni_storage_create_alone(struct qni_storage **out, qn_device *dev, size_t bytes);
+/* An application's buffer, retained. */
+qn_status qni_storage_wrap(struct qni_storage **out, qn_device *dev, cl_mem mem);
+struct qni_storage *qni_storage_retain(struct qni_storage *s);
+void qni_storage_release(struct qni_storage **s);
+qn_status qni_pool_create(struct qni_pool **out, qn_device *dev);
+void qni_pool_destroy(struct qni_pool **pool, qn_device *dev);
+
+#endif

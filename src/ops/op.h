@@ -1,0 +1,112 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Level 1: an operation is one table entry. Its algorithms each say whether
+ * they apply, what they need, and how they are launched. */
+#ifndef QNI_OP_H
+#define QNI_OP_H
+
+#include "program/program.h"
+#include "tensor/tensor.h"
+
+#define QNI_MAX_IN 16
+#define QNI_MAX_OUT 4
+
+struct qni_desc {
+    qn_dtype dtype;
+    qn_shape shape;
+};
+
+/* What an algorithm may do to each result element before it is stored, in this order:
+ *   v += bias[channel];  v += residual[i];  v = act(v);  v = v * act_grad'(aux[i])
+ * Operands come after the operation's own inputs, in the order bias, residual, aux, those present only.
+ * act_grad takes the activation's RESULT y (relu, sigmoid, tanh, elu, ... whose derivative is a function of y). */
+struct qni_epilogue {
+    bool bias, residual;
+    int act;        /* enum qn_act; 0 is linear */
+    int act_grad;   /* enum qn_act; 0 is none */
+    float alpha;    /* the activation's parameter */
+};
+
+struct qni_problem {
+    const struct qni_op *op;
+    const void *attr;              /* op->attr_bytes bytes, no pointers inside */
+    int inputs, outputs;           /* inputs counts the epilogue's operands too */
+    struct qni_desc in[QNI_MAX_IN];
+    struct qni_desc out[QNI_MAX_OUT];
+    unsigned absent;               /* bit i: optional input i is not given */
+    unsigned unwanted;             /* bit i: nobody reads output i; it may have no buffer (dtype and shape stay valid) */
+    struct qni_epilogue epilogue;
+    const struct qni_caps *caps;
+    const qn_context *ctx;
+};
+
+struct qni_sizes {
+    size_t scratch;                /* bytes; need not be initialised */
+    size_t packed[QNI_MAX_IN];     /* bytes of input i in the algorithm's own layout; 0: input used as it is */
+};
+
+struct qni_algo {
+    const char *name;              /* "implicit_gemm": as in QUERN_ALGO=conv=implicit_gemm */
+    /* Can it do this problem, epilogue included, on this device? Never fails, allocates nothing. */
+    bool (*applies)(const struct qni_problem *p);
+    /* NULL when nothing is needed. */
+    void (*sizes)(const struct qni_problem *p, struct qni_sizes *out);
+    /* Lay out packed[input]; NULL when nothing is ever packed. Runs before emit's launches, once per change of the input. */
+    void (*pack)(const struct qni_problem *p, int input, struct qni_recorder *r);
+    /* Append launches; failures stick in r. An empty problem (0 elements of output) emits nothing, unless a reduction
+     * over an empty axis has to write its neutral element. */
+    void (*emit)(const struct qni_problem *p, struct qni_recorder *r);
+    bool cpu, gpu;                 /* preferred on devices of that shape; both false: a last resort */
+};
+
+struct qni_grad;
+struct qni_node;
+
+enum qni_op_flags {
+    QNI_OP_VIEW = 1u << 0,         /* output 0 is input 0's storage with another shape; nothing is launched */
+    QNI_OP_ELEMENTWISE = 1u << 1,  /* attr begins with struct qni_eltwise: may be fused by the planner */
+    QNI_OP_RANDOM = 1u << 2,       /* reads the step block; never folded or merged */
+    QNI_OP_NO_GRADIENT = 1u << 3   /* results are not differentiable (comparisons, arg max, one-hot) */
+};
+
+struct qni_op {
+    const char *name;              /* "conv2d" */
+    const char *family;            /* key for QUERN_ALGO: "conv" */
+    size_t attr_bytes;
+    int min_inputs, max_inputs, outputs;
+    unsigned flags;
+    unsigned updates;              /* bit i: input i is read and written in place (state) */
+    int inplace;                   /* 1 + input whose storage output 0 may take over, or 0 */
+    /* Fill out[] and p->outputs from in[], attr and absent. QN_E_SHAPE / QN_E_ARG with a message that says what was
+     * expected and found. */
+    qn_status (*shape)(struct qni_problem *p);
+    /* Add nodes for the inputs' gradients; NULL when not differentiable. */
+    qn_status (*grad)(struct qni_grad *g);
+    /* In a plan for inference: NULL copies the node; else adds what replaces it (dropout gives its input back). */
+    qn_status (*infer)(qn_graph *g, const struct qni_node *node, const qn_val *in, qn_val *out);
+    const struct qni_algo *const *algos; /* best first, NULL-terminated; the last accepts every valid problem */
+    const char *const *tests;      /* names of the test programs that cover it, NULL-terminated; for `quern ops` */
+    const char *dtypes;            /* "f32" or "f32 i32 u8" of input 0 */
+};
+
+/* table.c: every operation, NULL-terminated. */
+extern const struct qni_op *const qni_ops[];
+const struct qni_op *qni_op_find(const char *name);
+
+/* Fill caps-independent parts: copies attr pointer and inputs, runs the shape rule. */
+qn_status qni_problem_init(struct qni_problem *p, const struct qni_op *op, const void *attr, const struct qni_desc *in,
+                           int inputs, unsigned absent);
+/* First algorithm that is forced by QUERN_ALGO, else preferred on the device's shape and applies, else any that
+ * applies. NULL with QN_E_UNSUPPORTED only when an epilogue is declined or a forced name does not apply. */
+const struct qni_algo *qni_algo_choose(const struct qni_problem *p);
+/* The algorithm of that name, or NULL. */
+const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name);
+
+/* ---- primitive.c: one operation planned by itself; the public qn_op of quern/op.h ---- */
+
+/* algo NULL: choose. */
+qn_status qni_primitive_create(struct qn_op **out, qn_device *dev, const struct qni_op *op, const void *attr,
+                               const struct qni_desc *in, int inputs, unsigned absent, unsigned unwanted,
+                               const struct qni_epilogue *epilogue, const struct qni_algo *algo);
+
+#endif

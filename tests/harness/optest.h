@@ -1,0 +1,47 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * One call checks a case of an operation as it must be checked: every algorithm
+ * that applies, against float64 loops, outputs pre-filled with NaN, buffers
+ * between guard bands, run twice with equal bits. */
+#ifndef OPTEST_H
+#define OPTEST_H
+
+#include "ops/op.h"
+#include "test.h"
+
+enum optest_fill {
+    OPTEST_UNIFORM,     /* [-1, 1) */
+    OPTEST_POSITIVE,    /* [0.1, 1.1) */
+    OPTEST_INTEGER,     /* 0 .. fill_max - 1, for index inputs and u8 */
+    OPTEST_DISTINCT,    /* a shuffled grid of distinct values, so that maxima are unique */
+    OPTEST_TIES,        /* small integers, so that maxima tie */
+    OPTEST_ZERO_ONE     /* 0 or 1 */
+};
+
+struct optest_case {
+    const char *name;
+    const struct qni_op *op;
+    const void *attr;
+    int inputs;
+    struct qni_desc in[QNI_MAX_IN];
+    enum optest_fill fill[QNI_MAX_IN];
+    int64_t fill_max[QNI_MAX_IN];
+    unsigned absent, unwanted;
+    struct qni_epilogue epilogue;
+    /* float64 loops. in[i]: values as double (NULL when absent). Write out[o] in full, and into scale[o][e] the sum of
+     * the absolute values of the terms added up in element e; terms[o] the largest number of terms of an element.
+     * An error up to FLT_EPSILON * (4 + 2*sqrt(terms)) * scale (+ 1e-30) passes. Integer outputs must be equal. */
+    void (*ref)(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms);
+    double slack;       /* 0 or a factor on the bound, for operations whose built-ins are allowed several ULP */
+    bool small_grad;    /* gradient is checked too, by finite differences of ref through the graph: keep it tiny */
+    unsigned no_grad;   /* bit i: do not check the gradient of input i */
+};
+
+/* Run a table of cases as tests "op/algorithm: name". Epilogue operands are among in[]. */
+void optest_run(const struct optest_case *cases, size_t n);
+
+/* Shorthand for a contiguous f32 / other operand. */
+struct qni_desc optest_f32(int rank, ...);             /* dims as int */
+struct qni_desc optest_desc(qn_dtype dtype, int rank, ...);
+
+#endif
