@@ -38,6 +38,7 @@ struct qn_context {
     qn_context_opt opt;
     char *store_dir;           /* resolved; NULL when nothing is to be kept */
     struct qni_cl *cl;         /* the OpenCL library, loaded by the device room under lock */
+    void (*cl_unload)(struct qni_cl *cl, const qn_context *ctx); /* set with cl; called by the last release */
     pthread_mutex_t lock;
 };
 

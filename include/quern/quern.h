@@ -1,0 +1,16 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Everything but the opt-in OpenCL interop of quern/cl.h. */
+#ifndef QUERN_QUERN_H
+#define QUERN_QUERN_H
+
+#include <quern/context.h>
+#include <quern/device.h>
+#include <quern/graph.h>
+#include <quern/op.h>
+#include <quern/status.h>
+#include <quern/tensor.h>
+#include <quern/types.h>
+#include <quern/version.h>
+
+#endif
