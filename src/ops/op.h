@@ -5,6 +5,8 @@
 #ifndef QNI_OP_H
 #define QNI_OP_H
 
+#include <quern/op.h>
+
 #include "program/program.h"
 #include "tensor/tensor.h"
 

@@ -30,18 +30,29 @@ struct optest_case {
     struct qni_epilogue epilogue;
     /* float64 loops. in[i]: values as double (NULL when absent). Write out[o] in full, and into scale[o][e] the sum of
      * the absolute values of the terms added up in element e; terms[o] the largest number of terms of an element.
-     * An error up to FLT_EPSILON * (4 + 2*sqrt(terms)) * scale (+ 1e-30) passes. Integer outputs must be equal. */
+     * An error up to FLT_EPSILON * (4 + 2*sqrt(terms)) * scale (+ 1e-30) passes, and half a unit of an f16 or bf16
+     * output; so where scale is left 0 the result must be exact. Integer outputs must be equal. Write the new values of
+     * an input that the operation updates in place (op->updates) over in[i]. The epilogue is ref's to apply. */
     void (*ref)(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms);
     double slack;       /* 0 or a factor on the bound, for operations whose built-ins are allowed several ULP */
-    bool small_grad;    /* gradient is checked too, by finite differences of ref through the graph: keep it tiny */
+    bool small_grad;    /* gradient is checked too, by finite differences of ref through the graph: keep it tiny,
+                         * and away from kinks (OPTEST_DISTINCT); without an epilogue */
     unsigned no_grad;   /* bit i: do not check the gradient of input i */
 };
 
-/* Run a table of cases as tests "op/algorithm: name". Epilogue operands are among in[]. */
+/* Run a table of cases as tests "op/algorithm: name" and "op/gradient: name". Epilogue operands are among in[].
+ * $QUERN_TEST_SMALL leaves out what an interpreter would take minutes for; $QUERN_DEBUG_ALLOC gives every tensor a
+ * buffer of its own size instead of guard bands, for a checker that sees what leaves a buffer. */
 void optest_run(const struct optest_case *cases, size_t n);
 
 /* Shorthand for a contiguous f32 / other operand. */
 struct qni_desc optest_f32(int rank, ...);             /* dims as int */
 struct qni_desc optest_desc(qn_dtype dtype, int rank, ...);
+
+/* For ref: activation of x; its derivative as a function of its result y (NaN where it is none). */
+double optest_act(int act, double alpha, double x);
+double optest_act_grad(int act, double alpha, double y);
+/* For ref: what p's epilogue makes of v, element e of output 0; channels are the last axis. *scale goes with v. */
+double optest_epilogue(const struct qni_problem *p, double *const *in, int64_t e, double v, double *scale);
 
 #endif

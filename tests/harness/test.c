@@ -4,7 +4,6 @@
  *
  * $QUERN_TEST     run only tests whose name contains this text
  * $QUERN_DEVICE   the device under test, as qn_device_open() reads it */
-#define _POSIX_C_SOURCE 200809L
 #include "test.h"
 
 #include <stdarg.h>
@@ -58,16 +57,21 @@ static uint64_t next_random(void) /* splitmix64 */
     return z ^ (z >> 31);
 }
 
-static bool begin(const char *name)
+bool test_selected(const char *name)
 {
     const char *only = getenv("QUERN_TEST");
 
-    if (only && *only && !strstr(name, only))
+    return !only || !*only || strstr(name, only);
+}
+
+static bool begin(const char *name)
+{
+    if (!test_selected(name))
         return false;
     run.name = name;
     run.lines = run.checks_failed = 0;
     run.skipped = false;
-    run.seed = run.random = name_seed(name);
+    test_seed(name);
     return true;
 }
 
@@ -203,6 +207,11 @@ qn_device *test_device(void)
     if (!run.device && qn_device_open(&run.device, NULL, NULL) != QN_OK)
         test_fail(__FILE__, __LINE__, "no device to test on: %s", qn_last_error());
     return run.device;
+}
+
+void test_seed(const char *name)
+{
+    run.seed = run.random = name_seed(name);
 }
 
 double test_uniform(void)

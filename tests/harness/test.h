@@ -17,6 +17,8 @@ void test_run(const char *name, void (*f)(void));
 void test_run_with(const char *name, void (*f)(const void *arg), const void *arg);
 /* Say why the current test cannot run here; its line becomes "ok N - name # SKIP reason". Return right after it. */
 void test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Would a test of this name run? For work shared by several tests. */
+bool test_selected(const char *name);
 /* Print the plan line; the program's exit status. */
 int test_end(void);
 
@@ -39,5 +41,7 @@ qn_device *test_device(void);
 /* Deterministic numbers: uniform in [-1, 1), and integers in [0, n). Seeded per test by its name; printed on failure. */
 double test_uniform(void);
 int64_t test_integer(int64_t n);
+/* Seed them by another name, so that several tests see the same numbers. */
+void test_seed(const char *name);
 
 #endif
