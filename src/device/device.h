@@ -5,6 +5,7 @@
 #ifndef QNI_DEVICE_H
 #define QNI_DEVICE_H
 
+/* Include this before quern/cl.h. */
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
@@ -80,6 +81,10 @@ void qni_cl_unload(struct qni_cl *cl, const qn_context *ctx);
 const char *qni_cl_error_name(cl_int error);
 /* The status that fits an OpenCL error, with "<what>: CL_..." as the message; what says which call on what. */
 qn_status qni_cl_error(cl_int error, const char *format, ...) QNI_PRINTF(2, 3);
+/* The same for a call on an open device: errors that mean the device is gone also mark it lost. */
+qn_status qni_device_error(qn_device *dev, cl_int error, const char *format, ...) QNI_PRINTF(3, 4);
+/* QN_E_DEVICE_LOST with a message once the device is marked lost. */
+qn_status qni_device_check(const qn_device *dev);
 
 /* ---- caps.c: what a device can do, probed once when it is opened ---- */
 
@@ -94,7 +99,10 @@ enum qni_quirk {
     QNI_QUIRK_NO_BINARIES = 1u << 0,    /* program binaries crash or fail: never store them */
     QNI_QUIRK_ONE_QUEUE = 1u << 1,      /* several queues are unsafe: upload through the compute queue */
     QNI_QUIRK_NO_USER_EVENTS = 1u << 2,
-    QNI_QUIRK_ONE_THREAD = 1u << 3      /* calls from several host threads assert: serialise */
+    QNI_QUIRK_ONE_THREAD = 1u << 3,     /* calls from several host threads assert: serialise */
+    QNI_QUIRK_CPU = 1u << 4,            /* a CPU, whatever type it claims to be */
+    QNI_QUIRK_LAST = 1u << 5,           /* works, but any other implementation for the same hardware is preferred */
+    QNI_QUIRK_ASK = 1u << 6             /* a tool, not for work: only opened when it is asked for by name or number */
 };
 
 struct qni_caps {
@@ -118,9 +126,40 @@ struct qni_caps {
     int vector;                  /* f32 lanes of a native vector: 1, 4, 8 or 16 */
     int registers;               /* native vector registers a tile may use: 16 or 32 */
     bool fp16, subgroups, binaries;
+    bool available;              /* the driver says the device can be used */
+    bool compiler;               /* it compiles OpenCL C */
+    bool little_endian;
+    bool unified;                /* shares the host's memory */
     unsigned quirks;
     char algo[256];              /* QUERN_ALGO when the device was opened, or "" */
 };
+
+/* Fill caps for a device that may not be open yet. */
+qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni_cl *cl, cl_platform_id platform,
+                         cl_device_id id);
+
+/* ---- quirks.c ---- */
+
+/* All quirk bits of a device, by its platform, name and driver. */
+unsigned qni_quirks_find(const struct qni_caps *caps);
+/* The i-th table row that fits a device: its bits and why; false when there are no more. */
+bool qni_quirks_get(const struct qni_caps *caps, size_t i, unsigned *bits, const char **reason);
+
+/* ---- select.c: every device there is, and the one to open ---- */
+
+struct qni_found {
+    cl_platform_id platform;
+    cl_device_id id;
+    qn_device_info info;
+    struct qni_caps caps;
+};
+
+/* Every device of every platform, in the loader's order; give it back with qni_free(ctx, &found). */
+qn_status qni_device_find(struct qni_found **out, size_t *count, qn_context *ctx, const struct qni_cl *cl);
+/* Score each, find the one that select (see qn_device_open) means, mark it and say why. */
+qn_status qni_device_choose(size_t *out, qn_context *ctx, struct qni_found *found, size_t count, const char *select);
+
+void qni_device_info(qn_device_info *out, const struct qni_caps *caps);
 
 /* ---- device.c ---- */
 
@@ -137,20 +176,25 @@ struct qn_device {
     cl_command_queue queue;   /* in order; all computing */
     cl_command_queue upload;  /* in order; inputs; the same queue under QNI_QUIRK_ONE_QUEUE */
     struct qni_caps caps;
-    struct qni_programs *programs;
+    qn_device_info info;
+    struct qni_programs *programs;                /* made by the program room on first use, under lock */
+    void (*programs_destroy)(qn_device *dev);     /* set with programs; called when the device goes */
     struct qni_pool *pool;
-    pthread_mutex_t lock;     /* build log and lost flag */
+    bool profiling;           /* the compute queue measures; $QUERN_PROFILE */
+    bool wrapped;             /* the application's context and queue */
+    pthread_mutex_t lock;     /* programs and build log */
     char *build_log;
     atomic_bool lost;
 };
 
 qn_device *qni_device_retain(qn_device *dev);
 void qni_device_release(qn_device **dev);
-/* Fill caps for a device that may not be open yet. */
-qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni_cl *cl, cl_platform_id platform,
-                         cl_device_id id);
 
-/* ---- pool.c: storage, sub-allocated from chunks, counted ---- */
+/* ---- pool.c: storage, sub-allocated from chunks, counted ----
+ *
+ * A part of a chunk is handed out again the moment it is released, while earlier work may still be queued. That is
+ * right because the compute queue is in order, and only because of that: the upload queue may touch nothing but
+ * storage made by qni_storage_create_alone(), whose buffer OpenCL itself keeps until the work on it is done. */
 
 struct qni_storage {
     atomic_int references;
@@ -158,7 +202,8 @@ struct qni_storage {
     cl_mem mem;
     size_t offset;           /* bytes into mem, a multiple of caps.align_bytes */
     size_t bytes;
-    struct qni_chunk *chunk; /* NULL for an application's own buffer */
+    struct qni_chunk *chunk; /* the chunk it is a part of, or NULL */
+    size_t counted;          /* bytes of its own buffer in the pool's count; 0 for a part or an application's buffer */
 };
 
 /* bytes 0 gives storage that may be bound but not touched. QN_E_DEVICE_MEMORY names size, use and limit. */
@@ -171,5 +216,9 @@ struct qni_storage *qni_storage_retain(struct qni_storage *s);
 void qni_storage_release(struct qni_storage **s);
 qn_status qni_pool_create(struct qni_pool **out, qn_device *dev);
 void qni_pool_destroy(struct qni_pool **pool, qn_device *dev);
+/* "12.3 MiB"; returns text. */
+const char *qni_bytes_text(uint64_t bytes, char *text, size_t size);
+/* Bytes of all buffers held, now and at most; and how many buffers. Any may be NULL. */
+void qni_pool_bytes(qn_device *dev, uint64_t *current, uint64_t *peak, size_t *buffers);
 
 #endif

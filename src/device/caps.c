@@ -1,0 +1,225 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * What a device can do, as far as it can be asked. A query that fails leaves
+ * the value that promises least. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "device/device.h"
+
+struct probe {
+    qn_context *ctx;
+    const struct qni_cl *cl;
+    cl_platform_id platform;
+    cl_device_id id;
+};
+
+/* A driver's text, cut to fit, without the spaces some put around it. */
+static void tidy(char *text)
+{
+    size_t start = strspn(text, " \t\n");
+    size_t n = strlen(text + start);
+
+    while (n && isspace((unsigned char)text[start + n - 1]))
+        n--;
+    memmove(text, text + start, n);
+    text[n] = '\0';
+}
+
+/* Any text a device or platform answers with, at whatever length; the caller frees it. NULL when there is none. */
+static char *query_text(const struct probe *p, bool of_platform, cl_uint what)
+{
+    size_t bytes = 0;
+    cl_int e;
+    char *text = NULL;
+
+    e = of_platform ? p->cl->GetPlatformInfo(p->platform, what, 0, NULL, &bytes)
+                    : p->cl->GetDeviceInfo(p->id, what, 0, NULL, &bytes);
+    if (e || bytes > (size_t)1 << 20 || qni_calloc(p->ctx, &text, bytes + 1, 1))
+        return NULL;
+    e = of_platform ? p->cl->GetPlatformInfo(p->platform, what, bytes, text, NULL)
+                    : p->cl->GetDeviceInfo(p->id, what, bytes, text, NULL);
+    if (e)
+        qni_free(p->ctx, &text);
+    return text;
+}
+
+static void copy_text(const struct probe *p, bool of_platform, cl_uint what, char *out, size_t bytes)
+{
+    char *text = query_text(p, of_platform, what);
+
+    snprintf(out, bytes, "%s", text ? text : "");
+    tidy(out);
+    qni_free(p->ctx, &text);
+}
+
+/* A value of exactly this size; untouched when the device does not know it. */
+static bool query(const struct probe *p, cl_device_info what, void *out, size_t bytes)
+{
+    unsigned char value[64];
+    size_t got = 0;
+
+    if (bytes > sizeof(value) || p->cl->GetDeviceInfo(p->id, what, bytes, value, &got) || got != bytes)
+        return false;
+    memcpy(out, value, bytes);
+    return true;
+}
+
+static bool query_bool(const struct probe *p, cl_device_info what, bool fallback)
+{
+    cl_bool value;
+
+    return query(p, what, &value, sizeof(value)) ? value != CL_FALSE : fallback;
+}
+
+static uint64_t query_u64(const struct probe *p, cl_device_info what)
+{
+    cl_ulong value = 0;
+
+    query(p, what, &value, sizeof(value));
+    return value;
+}
+
+static unsigned query_uint(const struct probe *p, cl_device_info what)
+{
+    cl_uint value = 0;
+
+    query(p, what, &value, sizeof(value));
+    return value;
+}
+
+/* "OpenCL 3.0 whatever"; 0.0 for anything else. */
+static void parse_version(struct qni_caps *out)
+{
+    int used = 0;
+
+    if (sscanf(out->version, "OpenCL %3d.%3d%n", &out->cl_major, &out->cl_minor, &used) != 2 || !used)
+        out->cl_major = out->cl_minor = 0;
+}
+
+/* Is a word among the words of a text? */
+static bool has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *p = text; (p = strstr(p, word)); p += n)
+        if ((p == text || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+            return true;
+    return false;
+}
+
+static int power_below(int v, int most)
+{
+    int p = 1;
+
+    while (p * 2 <= v && p * 2 <= most)
+        p *= 2;
+    return p;
+}
+
+/* Lanes of a vector register: as the device says; a CPU that says 1 vectorises by itself, but still has registers of
+ * four at least. 2 is no width the kernels know. $QUERN_VECTOR takes a narrower machine's view, for tests. */
+static void find_vector(const struct probe *p, struct qni_caps *out)
+{
+    int v = power_below((int)QNI_MIN(query_uint(p, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 16u), 16);
+    const char *asked = qni_env(p->ctx, "QUERN_VECTOR");
+
+    if (out->type == CL_DEVICE_TYPE_CPU)
+        v = QNI_MAX(v, 4);
+    if (asked && (!strcmp(asked, "1") || !strcmp(asked, "4") || !strcmp(asked, "8") || !strcmp(asked, "16")))
+        v = atoi(asked);
+    out->vector = v == 2 ? 1 : v;
+    out->registers = out->vector == 16 ? 32 : 16;
+}
+
+/* One type: what the quirk table says, else the strongest the driver claims. */
+static cl_device_type one_type(cl_device_type type, unsigned quirks)
+{
+    if (quirks & QNI_QUIRK_CPU)
+        return CL_DEVICE_TYPE_CPU;
+    if (type & CL_DEVICE_TYPE_GPU)
+        return CL_DEVICE_TYPE_GPU;
+    if (type & CL_DEVICE_TYPE_CPU)
+        return CL_DEVICE_TYPE_CPU;
+    return type & CL_DEVICE_TYPE_ACCELERATOR ? CL_DEVICE_TYPE_ACCELERATOR : CL_DEVICE_TYPE_CUSTOM;
+}
+
+static void find_shape(const struct probe *p, struct qni_caps *out)
+{
+    const char *asked = qni_env(p->ctx, "QUERN_SHAPE");
+
+    out->shape = out->type == CL_DEVICE_TYPE_CPU ? QNI_CPU_SHAPED : QNI_GPU_SHAPED;
+    if (asked && !strcmp(asked, "cpu"))
+        out->shape = QNI_CPU_SHAPED;
+    else if (asked && !strcmp(asked, "gpu"))
+        out->shape = QNI_GPU_SHAPED;
+}
+
+/* Where a part of a buffer may start: the device's base alignment, in bits, but at least a cache line pair. */
+static size_t find_align(const struct probe *p)
+{
+    size_t align = 128, want = query_uint(p, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
+
+    while (align < want && align < (size_t)1 << 20)
+        align *= 2;
+    return align;
+}
+
+static void find_extensions(const struct probe *p, struct qni_caps *out)
+{
+    char *text = query_text(p, false, CL_DEVICE_EXTENSIONS);
+
+    if (text) {
+        out->fp16 = has_word(text, "cl_khr_fp16");
+        out->subgroups = has_word(text, "cl_khr_subgroups") || has_word(text, "cl_intel_subgroups");
+    }
+    qni_free(p->ctx, &text);
+}
+
+qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni_cl *cl, cl_platform_id platform,
+                         cl_device_id id)
+{
+    const struct probe probe = { ctx, cl, platform, id }, *p = &probe;
+    const char *algo = qni_env(ctx, "QUERN_ALGO");
+    cl_device_type type = 0;
+    cl_device_local_mem_type local = 0;
+
+    memset(out, 0, sizeof(*out));
+    copy_text(p, true, CL_PLATFORM_NAME, out->platform, sizeof(out->platform));
+    copy_text(p, false, CL_DEVICE_NAME, out->name, sizeof(out->name));
+    copy_text(p, false, CL_DEVICE_VENDOR, out->vendor, sizeof(out->vendor));
+    copy_text(p, false, CL_DRIVER_VERSION, out->driver, sizeof(out->driver));
+    copy_text(p, false, CL_DEVICE_VERSION, out->version, sizeof(out->version));
+    parse_version(out);
+    if (!query(p, CL_DEVICE_TYPE, &type, sizeof(type)))
+        return qni_error(QN_E_DEVICE, "device '%s' of platform '%s' does not answer", out->name, out->platform);
+
+    out->quirks = qni_quirks_find(out);
+    out->type = one_type(type, out->quirks);
+    out->global_bytes = query_u64(p, CL_DEVICE_GLOBAL_MEM_SIZE);
+    out->alloc_bytes = query_u64(p, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
+    out->local_bytes = query_u64(p, CL_DEVICE_LOCAL_MEM_SIZE);
+    query(p, CL_DEVICE_LOCAL_MEM_TYPE, &local, sizeof(local));
+    out->local_dedicated = local == CL_LOCAL;
+    out->units = query_uint(p, CL_DEVICE_MAX_COMPUTE_UNITS);
+    out->clock_mhz = query_uint(p, CL_DEVICE_MAX_CLOCK_FREQUENCY);
+    out->group_items = 1;
+    query(p, CL_DEVICE_MAX_WORK_GROUP_SIZE, &out->group_items, sizeof(out->group_items));
+    /* Three axes are the least OpenCL allows; a device with more answers with more bytes than fit. */
+    out->group_size[0] = out->group_size[1] = out->group_size[2] = 1;
+    if (!query(p, CL_DEVICE_MAX_WORK_ITEM_SIZES, out->group_size, sizeof(out->group_size)))
+        out->group_size[0] = out->group_items;
+    out->align_bytes = find_align(p);
+    out->available = query_bool(p, CL_DEVICE_AVAILABLE, false);
+    out->compiler = query_bool(p, CL_DEVICE_COMPILER_AVAILABLE, false);
+    out->little_endian = query_bool(p, CL_DEVICE_ENDIAN_LITTLE, true);
+    out->unified = query_bool(p, CL_DEVICE_HOST_UNIFIED_MEMORY, out->type == CL_DEVICE_TYPE_CPU);
+    out->binaries = !(out->quirks & QNI_QUIRK_NO_BINARIES);
+    find_extensions(p, out);
+    find_vector(p, out);
+    find_shape(p, out);
+    if (algo && (size_t)snprintf(out->algo, sizeof(out->algo), "%s", algo) >= sizeof(out->algo))
+        return qni_error(QN_E_ARG, "QUERN_ALGO is longer than %zu characters", sizeof(out->algo) - 1);
+    return QN_OK;
+}

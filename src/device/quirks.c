@@ -1,0 +1,58 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * What we know about implementations and cannot ask them. */
+#include <strings.h>
+
+#include "device/device.h"
+
+static const struct quirk {
+    const char *platform; /* parts of the device's own words, without regard to case; NULL fits any */
+    const char *name;
+    const char *driver;
+    unsigned bits;
+    const char *reason;
+} quirks[] = {
+    { "oclgrind", NULL, NULL, QNI_QUIRK_ASK,
+      "an interpreter that looks for faults, thousands of times slower than the machine below it" },
+    { "oclgrind", NULL, NULL, QNI_QUIRK_NO_USER_EVENTS, "a command that waits for a user event never starts (21.10)" },
+    { "oclgrind", NULL, NULL, QNI_QUIRK_ONE_THREAD, "calls from several host threads end in an assertion (21.10)" },
+    { "oclgrind", NULL, NULL, QNI_QUIRK_ONE_QUEUE, "its second queue only moves when somebody waits for it (21.10)" },
+    { "rusticl", NULL, NULL, QNI_QUIRK_NO_BINARIES, "a damaged program binary aborts the process (Mesa 22.3)" },
+    { NULL, "llvmpipe", NULL, QNI_QUIRK_CPU, "Mesa's software rasteriser, also where it says that it is a GPU" },
+    { NULL, "llvmpipe", NULL, QNI_QUIRK_LAST, "many times slower than other implementations for the same CPU" },
+    { NULL, "softpipe", NULL, QNI_QUIRK_CPU | QNI_QUIRK_LAST, "Mesa's interpreter, also where it says that it is a GPU" },
+    { "fpga emulation", NULL, NULL, QNI_QUIRK_CPU | QNI_QUIRK_ASK, "emulates an accelerator on the CPU, for developers" },
+    { NULL, "fpga emulation", NULL, QNI_QUIRK_CPU | QNI_QUIRK_ASK, "emulates an accelerator on the CPU, for developers" },
+};
+
+static bool has_part(const char *text, const char *part)
+{
+    return !part || strcasestr(text, part);
+}
+
+static bool fits(const struct quirk *q, const struct qni_caps *caps)
+{
+    return has_part(caps->platform, q->platform) && has_part(caps->name, q->name) && has_part(caps->driver, q->driver);
+}
+
+unsigned qni_quirks_find(const struct qni_caps *caps)
+{
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < QNI_COUNT(quirks); i++)
+        if (fits(&quirks[i], caps))
+            bits |= quirks[i].bits;
+    return bits;
+}
+
+bool qni_quirks_get(const struct qni_caps *caps, size_t i, unsigned *bits, const char **reason)
+{
+    for (size_t k = 0; k < QNI_COUNT(quirks); k++) {
+        if (!fits(&quirks[k], caps) || i--)
+            continue;
+        *bits = quirks[k].bits;
+        *reason = quirks[k].reason;
+        return true;
+    }
+    return false;
+}
