@@ -77,7 +77,8 @@ struct qni_recorder {
     char **text;         /* generated sources and names, owned */
     size_t texts, text_capacity;
     bool in_loop;
-    qn_status status;    /* the first failure sticks; its message is kept */
+    qn_status status;    /* the first failure sticks */
+    struct qni_launch dummy; /* handed out after a failure, so that an emit needs no checks */
 };
 
 void qni_recorder_init(struct qni_recorder *r, const qn_context *ctx);
@@ -137,23 +138,21 @@ void qni_store_put(const qn_context *ctx, uint64_t key, const char *kind, const 
 
 struct qni_bind { cl_mem mem; size_t offset; }; /* offset in bytes */
 
-struct qni_exec_launch {
-    cl_kernel kernel;
-    struct qni_launch *l;      /* owned copy, with operands turned into bind indices */
-};
+struct qni_call_args { cl_mem mem[QNI_MAX_ARGS]; int64_t offset[QNI_MAX_ARGS]; };
 
 struct qni_exec {
     qn_device *dev;
     struct qni_recorder recorder;   /* owns launches and texts */
-    cl_kernel *kernel;              /* [launches] */
+    cl_kernel *kernel;              /* [launches]; NULL for call records */
+    struct qni_call_args **call;    /* [launches]; NULL for kernels */
     size_t built;                   /* units that had to be compiled for it */
 };
 
 /* Take the recorder's content (it is left empty) and make its kernels. */
 qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_recorder *r);
 void qni_exec_destroy(struct qni_exec **e);
-/* Set every argument of launches [first,last): tensor args take bind[arg.index]; scratch and the others likewise after
- * their index was resolved by the caller through resolve(). */
+/* Set every argument of launches [first,last). Tensor arguments of every kind take bind[arg.index]: the caller has turned
+ * operand numbers into indices of its bind table before. A NULL mem is bound as a null pointer. */
 qn_status qni_exec_bind(struct qni_exec *e, size_t first, size_t last, const struct qni_bind *bind, size_t binds);
 /* Enqueue launches [first,last) in order, loops included. wait/event as in OpenCL: waits go to the first command,
  * event comes from the last. Nothing is allocated and no argument is set. */
