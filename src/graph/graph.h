@@ -101,7 +101,12 @@ void qni_graph_destroy(qn_graph **g);
 qn_val qni_node_add(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs, qn_val *out);
 /* Remember the first mistake with the thread's message; returns the invalid value. */
 qn_val qni_graph_fail(qn_graph *g, qn_status status);
-const struct qni_value *qni_value_get(const qn_graph *g, qn_val v); /* NULL and a kept error when v is not of g */
+const struct qni_value *qni_value_get(const qn_graph *g, qn_val v); /* NULL when v is not of g; valid until the next add */
+/* The first mistake, its line put back for qn_last_error(). */
+qn_status qni_graph_status(const qn_graph *g);
+/* Nodes added from now on belong to a layer of that name; g->current_label = previous ends it. */
+qn_status qni_graph_label(qn_graph *g, const char *label, int *previous);
+qn_val qni_input_add(qn_graph *g, const char *name, qn_dtype dtype, const qn_shape *shape);
 qn_val qni_constant(qn_graph *g, qn_dtype dtype, const qn_shape *shape, const void *bytes);
 qn_val qni_variable_add(qn_graph *g, const struct qni_variable *v); /* copies name */
 /* Shape with QN_ANY where the nominal sizes differ. */
@@ -113,9 +118,8 @@ struct qni_grad {
     qn_graph *g;
     int node;              /* index; g->node may move while nodes are added, so use the functions */
     const void *attr;      /* a copy that stays */
-    /* private to gradient.c */
-    qn_val *dy;
-    qn_val *dx;
+    const bool *leads;     /* private to gradient.c: does a value lead to something trained? */
+    qn_val *gradient;      /* private: gradients so far, by value */
 };
 
 qn_val qni_grad_in(const struct qni_grad *c, int input);     /* forward input; id 0 when absent */
