@@ -1,0 +1,58 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * An OpenCL layer that counts calls and can make them fail. The ICD loader puts it between the library under test and
+ * the driver when $OPENCL_LAYERS names it; layer_open() does that for the own process. */
+#ifndef LAYER_H
+#define LAYER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum layer_call {
+    LAYER_CREATE_CONTEXT,
+    LAYER_CREATE_QUEUE,
+    LAYER_CREATE_BUFFER,
+    LAYER_RELEASE_BUFFER,
+    LAYER_CREATE_PROGRAM, /* from source or binary */
+    LAYER_BUILD_PROGRAM,
+    LAYER_CREATE_KERNEL,
+    LAYER_RELEASE_KERNEL,
+    LAYER_SET_KERNEL_ARG,
+    LAYER_ND_RANGE,
+    LAYER_READ,
+    LAYER_WRITE,
+    LAYER_COPY,
+    LAYER_FILL,
+    LAYER_MAP,
+    LAYER_UNMAP,
+    LAYER_MARKER, /* and barriers */
+    LAYER_WAIT,   /* clWaitForEvents */
+    LAYER_EVENT_INFO,
+    LAYER_PROFILING_INFO,
+    LAYER_EVENT_CALLBACK,
+    LAYER_USER_EVENT,
+    LAYER_FLUSH,
+    LAYER_FINISH,
+    LAYER_BLOCKING, /* reads, writes and maps that wait; also counted as what they are */
+    LAYER_CALLS
+};
+
+/* Functions of the layer. All may be called from any thread. */
+struct layer {
+    bool (*loaded)(void);                      /* has the OpenCL loader taken it? */
+    const char *(*name)(enum layer_call call); /* "clCreateBuffer" */
+    void (*reset)(void);                       /* counts to 0, no failures */
+    /* Calls since then: the library's own, and those that CLBlast made. */
+    int64_t (*count)(enum layer_call call);
+    int64_t (*count_blas)(enum layer_call call);
+    /* Let `after` calls pass, then have `times` of them return error (0: all from then on). */
+    void (*fail)(enum layer_call call, int64_t after, int64_t times, int error);
+    int64_t (*bytes)(void);      /* of buffers that exist now */
+    int64_t (*peak_bytes)(void); /* the most since reset */
+};
+
+/* Put the layer before the driver of this process: call it before anything opens OpenCL. NULL and a reason for
+ * test_skip() where the loader knows no layers. */
+const struct layer *layer_open(const char **reason);
+
+#endif
