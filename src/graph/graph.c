@@ -120,10 +120,12 @@ static qn_status value_add(qn_graph *g, const struct qni_value *v, int32_t *id)
 
 /* Run the shape rule for one of the two nominal sizes. */
 static qn_status infer(struct qni_problem *p, const qn_graph *g, const struct qni_op *op, const void *attr,
-                       const qn_val *in, int inputs, bool second)
+                       const struct qni_epilogue *epilogue, const qn_val *in, int inputs, bool second)
 {
     struct qni_desc desc[QNI_MAX_IN] = { 0 };
     unsigned absent = 0;
+    int own = inputs - qni_epilogue_operands(epilogue);
+    qn_status st;
 
     for (int i = 0; i < inputs; i++) {
         const struct qni_value *v = qni_value_get(g, in[i]);
@@ -135,13 +137,22 @@ static qn_status infer(struct qni_problem *p, const qn_graph *g, const struct qn
             absent |= 1u << i;
         }
     }
-    return qni_problem_init(p, op, attr, desc, inputs, absent);
+    if ((st = qni_problem_init(p, op, attr, desc, own, absent)))
+        return st;
+    return qni_problem_epilogue(p, epilogue, desc + own);
 }
 
 qn_val qni_node_add(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs, qn_val *out)
 {
+    return qni_node_add_epilogue(g, op, attr, in, inputs, &(struct qni_epilogue){ 0 }, out);
+}
+
+qn_val qni_node_add_epilogue(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs,
+                             const struct qni_epilogue *epilogue, qn_val *out)
+{
     struct qni_problem first, second;
-    struct qni_node n = { .op = op, .inputs = inputs, .segment = g->segment, .label = g->current_label };
+    struct qni_node n = { .op = op, .inputs = inputs, .segment = g->segment, .label = g->current_label,
+                          .epilogue = *epilogue, .position = (int)g->nodes };
     qn_val result = { 0 };
     qn_status st = QN_OK;
 
@@ -155,11 +166,11 @@ qn_val qni_node_add(qn_graph *g, const struct qni_op *op, const void *attr, cons
         n.in[i] = in[i].id;
         if (in[i].id && !qni_value_get(g, in[i]))
             return qni_graph_fail(g, qni_error(QN_E_ARG, "%s: input %d is not a value of this graph", op->name, i));
-        if (!in[i].id && i < op->min_inputs)
+        if (!in[i].id && (i < op->min_inputs || i >= inputs - qni_epilogue_operands(epilogue)))
             return qni_graph_fail(g, qni_error(QN_E_ARG, "%s: input %d is missing", op->name, i));
     }
-    if ((st = infer(&first, g, op, attr, in, inputs, false)) ||
-        (!g->concrete && (st = infer(&second, g, op, attr, in, inputs, true))) ||
+    if ((st = infer(&first, g, op, attr, epilogue, in, inputs, false)) ||
+        (!g->concrete && (st = infer(&second, g, op, attr, epilogue, in, inputs, true))) ||
         (st = qni_reserve(g->ctx, &g->node, &g->node_capacity, g->nodes, sizeof(*g->node))) ||
         (st = qni_calloc(g->ctx, &n.attr, 1, op->attr_bytes)))
         goto done;

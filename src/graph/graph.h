@@ -22,16 +22,24 @@ enum qni_value_kind {
     QNI_VALUE_CONSTANT  /* host bytes, uploaded once per plan */
 };
 
+/* State of a training plan that is no single variable. */
+enum qni_state_value {
+    QNI_STATE_WEIGHTS = -1,   /* all trained variables, [n] f32, each aligned; gaps are zero */
+    QNI_STATE_GRADIENTS = -2, /* their gradients at the same places */
+    QNI_STATE_DEVICE = -3,    /* the device's step block */
+    QNI_STATE_SLOT = -4       /* the optimizer's slot k is QNI_STATE_SLOT - k */
+};
+
 struct qni_value {
     enum qni_value_kind kind;
     qn_dtype dtype;
     qn_shape shape;        /* the first nominal, or the real sizes */
     qn_shape shape2;       /* the second nominal; equal to shape in a concrete graph */
     int node, output;      /* QNI_VALUE_NODE */
-    int variable;          /* QNI_VALUE_STATE: index of graph->variable */
+    int variable;          /* QNI_VALUE_STATE: index of graph->variable, or enum qni_state_value */
     int input;             /* QNI_VALUE_INPUT: index of graph->input */
     void *bytes;           /* QNI_VALUE_CONSTANT, owned */
-    int32_t gradient_of;   /* concrete graphs: parameter id this value is the final gradient of, or 0 */
+    int gradient_of;       /* in a plan: 1 + the variable whose final gradient this is, or 0 */
 };
 
 struct qni_node {
@@ -43,6 +51,7 @@ struct qni_node {
     struct qni_epilogue epilogue; /* set by the fuse pass; its operands are among in[] */
     int segment;           /* enum qni_segment, set while planning */
     bool dead;
+    int position;          /* nodes run in the order of (position, index): a node that replaces others takes the place of one of them */
     int label;             /* index of graph->label, for messages and profiles; 0 none */
 };
 
@@ -99,6 +108,9 @@ void qni_graph_destroy(qn_graph **g);
 /* Append a node. in: value ids by qn_val, id 0 for an absent optional input. out (may be NULL) receives op outputs.
  * Returns output 0; invalid after a mistake, which the graph keeps. attr may be NULL when op->attr_bytes is 0. */
 qn_val qni_node_add(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs, qn_val *out);
+/* The same with an epilogue on output 0; its operands follow the operation's own inputs in in[]. Differentiation knows epilogues; a plan splits off one that the chosen algorithm declines. */
+qn_val qni_node_add_epilogue(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs,
+                             const struct qni_epilogue *epilogue, qn_val *out);
 /* Remember the first mistake with the thread's message; returns the invalid value. */
 qn_val qni_graph_fail(qn_graph *g, qn_status status);
 const struct qni_value *qni_value_get(const qn_graph *g, qn_val v); /* NULL when v is not of g; valid until the next add */

@@ -91,6 +91,16 @@ struct qni_op {
     const char *dtypes;            /* "f32" or "f32 i32 u8" of input 0 */
 };
 
+/* How many operands an epilogue adds. */
+static inline int qni_epilogue_operands(const struct qni_epilogue *e)
+{
+    return e->bias + e->residual + (e->act_grad != 0);
+}
+static inline bool qni_epilogue_empty(const struct qni_epilogue *e)
+{
+    return !e->bias && !e->residual && !e->act && !e->act_grad;
+}
+
 /* table.c: every operation, NULL-terminated. */
 extern const struct qni_op *const qni_ops[];
 const struct qni_op *qni_op_find(const char *name);
@@ -98,6 +108,8 @@ const struct qni_op *qni_op_find(const char *name);
 /* Fill caps-independent parts: copies attr pointer and inputs, runs the shape rule. */
 qn_status qni_problem_init(struct qni_problem *p, const struct qni_op *op, const void *attr, const struct qni_desc *in,
                            int inputs, unsigned absent);
+/* Add an epilogue and its operands after the shape rule ran; checks their shapes. */
+qn_status qni_problem_epilogue(struct qni_problem *p, const struct qni_epilogue *epilogue, const struct qni_desc *operands);
 /* First algorithm that is forced by QUERN_ALGO, else preferred on the device's shape and applies, else any that
  * applies. NULL with QN_E_UNSUPPORTED only when an epilogue is declined or a forced name does not apply. */
 const struct qni_algo *qni_algo_choose(const struct qni_problem *p);

@@ -63,9 +63,29 @@ static const struct qni_algo *forced(const struct qni_problem *p)
     return NULL;
 }
 
-static bool has_epilogue(const struct qni_epilogue *e)
+qn_status qni_problem_epilogue(struct qni_problem *p, const struct qni_epilogue *e, const struct qni_desc *operands)
 {
-    return e->bias || e->residual || e->act || e->act_grad;
+    const struct qn_shape *y = &p->out[0].shape;
+    int n = qni_epilogue_operands(e);
+    char a[160], b[160];
+
+    if (p->inputs + n > QNI_MAX_IN)
+        return qni_error(QN_E_UNSUPPORTED, "%s: more than %d operands", p->op->name, QNI_MAX_IN);
+    for (int i = 0; i < n; i++) {
+        qn_shape want = *y;
+
+        if (i == 0 && e->bias) {
+            want.rank = 1;
+            want.dim[0] = y->rank ? y->dim[y->rank - 1] : 1;
+        }
+        if (operands[i].dtype != p->out[0].dtype || !qni_shape_equal(&operands[i].shape, &want))
+            return qni_error(QN_E_SHAPE, "%s: %s is %s %s, expected %s %s", p->op->name, i == 0 && e->bias ? "bias" : "operand",
+                             qn_dtype_name(operands[i].dtype), qni_shape_text(&operands[i].shape, a, sizeof(a)),
+                             qn_dtype_name(p->out[0].dtype), qni_shape_text(&want, b, sizeof(b)));
+        p->in[p->inputs++] = operands[i];
+    }
+    p->epilogue = *e;
+    return QN_OK;
 }
 
 const struct qni_algo *qni_algo_choose(const struct qni_problem *p)
@@ -74,7 +94,7 @@ const struct qni_algo *qni_algo_choose(const struct qni_problem *p)
 
     if (want && want->applies(p))
         return want;
-    if (want && has_epilogue(&p->epilogue)) {
+    if (want && !qni_epilogue_empty(&p->epilogue)) {
         qni_error(QN_E_UNSUPPORTED, "%s: the algorithm asked for, %s, takes no such epilogue", p->op->name, want->name);
         return NULL;
     }

@@ -64,16 +64,10 @@ qn_status qni_primitive_create(struct qn_op **out, qn_device *dev, const struct 
         goto done;
     if (attr)
         memcpy(o->attr, attr, op->attr_bytes);
-    own = inputs;
-    if (epilogue)
-        own -= epilogue->bias + epilogue->residual + (epilogue->act_grad != 0);
-    if ((st = qni_problem_init(&o->problem, op, o->attr, in, own, absent)))
+    own = inputs - (epilogue ? qni_epilogue_operands(epilogue) : 0);
+    if ((st = qni_problem_init(&o->problem, op, o->attr, in, own, absent)) ||
+        (epilogue && (st = qni_problem_epilogue(&o->problem, epilogue, in + own))))
         goto done;
-    for (int i = own; i < inputs; i++)
-        o->problem.in[i] = in[i];
-    o->problem.inputs = inputs;
-    if (epilogue)
-        o->problem.epilogue = *epilogue;
     o->problem.unwanted = unwanted;
     o->problem.caps = &dev->caps;
     o->problem.ctx = dev->ctx;
@@ -87,7 +81,7 @@ qn_status qni_primitive_create(struct qn_op **out, qn_device *dev, const struct 
     }
     o->algo = algo;
     record(o, &r);
-    if ((st = r.status) || (st = plan_scratch(o)) || (st = qni_exec_create(&o->exec, dev, &r)) ||
+    if ((st = r.status) || (st = plan_scratch(o)) || (st = qni_exec_create(&o->exec, dev, &r, 1, NULL)) ||
         (st = qni_storage_create(&o->blocks, dev, 2 * QNI_STEP_WORDS * sizeof(uint32_t))))
         goto done;
     st = qni_primitive_set_blocks(o, (const uint32_t[QNI_STEP_WORDS]){ 0 }, (const uint32_t[QNI_STEP_WORDS]){ 0 });
@@ -225,7 +219,7 @@ qn_status qn_op_run(qn_op *op, qn_tensor *const *in, int inputs, qn_tensor *cons
         return st;
     bind[QNI_BIND_STEP] = (struct qni_bind){ op->blocks->mem, op->blocks->offset };
     bind[QNI_BIND_DEVICE] = (struct qni_bind){ op->blocks->mem, op->blocks->offset + QNI_STEP_WORDS * sizeof(uint32_t) };
-    if ((st = qni_exec_bind(op->exec, 0, op->exec->recorder.launches, bind, QNI_BIND_COUNT)))
+    if ((st = qni_exec_bind(op->exec, 0, bind, QNI_BIND_COUNT)))
         return st;
-    return qni_exec_run(op->exec, op->dev->queue, 0, op->exec->recorder.launches, 0, NULL, NULL);
+    return qni_exec_run(op->exec, op->dev->queue, 0, 0, op->exec->recorder.launches, 0, NULL, NULL);
 }

@@ -1,9 +1,36 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include "program/program.h"
 
-qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_recorder *r)
+/* One handle for each launch, and further ones for the slots of those that are slotted. */
+static qn_status make_kernels(struct qni_exec *e, const bool *slotted)
+{
+    size_t n = e->recorder.launches, more;
+    qn_status st;
+
+    if ((st = qni_kernels_get(e->dev, e->recorder.launch, n, e->kernel, &e->built)))
+        return st;
+    for (int s = 1; s < e->slots; s++)
+        for (size_t i = 0; i < n; i++) {
+            const struct qni_launch *l = &e->recorder.launch[i];
+
+            if (!slotted || !slotted[i]) {
+                e->kernel[(size_t)s * n + i] = e->kernel[i];
+                e->call[(size_t)s * n + i] = e->call[i];
+            } else if (l->call) {
+                st = qni_calloc(e->dev->ctx, &e->call[(size_t)s * n + i], 1, sizeof(**e->call));
+            } else {
+                st = qni_kernels_get(e->dev, l, 1, &e->kernel[(size_t)s * n + i], &more);
+            }
+            if (st)
+                return st;
+        }
+    return QN_OK;
+}
+
+qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_recorder *r, int slots, const bool *slotted)
 {
     struct qni_exec *e = NULL;
+    size_t n = r->launches;
     qn_status st;
 
     *out = NULL;
@@ -12,15 +39,16 @@ qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_reco
     if ((st = qni_calloc(dev->ctx, &e, 1, sizeof(*e))))
         return st;
     e->dev = qni_device_retain(dev);
+    e->slots = slots;
     e->recorder = *r;
     qni_recorder_init(r, r->ctx);
-    if ((st = qni_calloc(dev->ctx, &e->kernel, e->recorder.launches, sizeof(*e->kernel))) ||
-        (st = qni_calloc(dev->ctx, &e->call, e->recorder.launches, sizeof(*e->call))))
+    if ((st = qni_calloc(dev->ctx, &e->kernel, n * (size_t)slots, sizeof(*e->kernel))) ||
+        (st = qni_calloc(dev->ctx, &e->call, n * (size_t)slots, sizeof(*e->call))))
         goto done;
-    for (size_t i = 0; i < e->recorder.launches; i++)
+    for (size_t i = 0; i < n; i++)
         if (e->recorder.launch[i].call && (st = qni_calloc(dev->ctx, &e->call[i], 1, sizeof(**e->call))))
             goto done;
-    st = qni_kernels_get(dev, e->recorder.launch, e->recorder.launches, e->kernel, &e->built);
+    st = make_kernels(e, slotted);
 done:
     if (st)
         qni_exec_destroy(&e);
@@ -31,18 +59,22 @@ done:
 void qni_exec_destroy(struct qni_exec **exec)
 {
     struct qni_exec *e = *exec;
+    size_t n;
     qn_device *dev;
 
     *exec = NULL;
     if (!e)
         return;
     dev = e->dev;
-    for (size_t i = 0; i < e->recorder.launches; i++) {
-        if (e->kernel && e->kernel[i])
+    n = e->recorder.launches;
+    for (size_t i = 0; e->kernel && e->call && i < n * (size_t)e->slots; i++) {
+        if (e->kernel[i] && (i < n || e->kernel[i] != e->kernel[i % n]))
             dev->cl->ReleaseKernel(e->kernel[i]);
-        if (e->call)
-            qni_free(dev->ctx, &e->call[i]);
+        if (i >= n && e->call[i] == e->call[i % n])
+            e->call[i] = NULL;
     }
+    for (size_t i = n * (size_t)e->slots; e->call && i-- > 0;)
+        qni_free(dev->ctx, &e->call[i]);
     qni_free(dev->ctx, &e->kernel);
     qni_free(dev->ctx, &e->call);
     qni_recorder_free(&e->recorder);
@@ -55,8 +87,9 @@ static bool is_tensor(enum qni_arg_kind kind)
     return kind <= QNI_ARG_DEVICE;
 }
 
-static qn_status bind_launch(struct qni_exec *e, size_t i, const struct qni_bind *bind, size_t binds)
+static qn_status bind_launch(struct qni_exec *e, int slot, size_t i, const struct qni_bind *bind, size_t binds)
 {
+    size_t k = (size_t)slot * e->recorder.launches + i;
     const struct qni_launch *l = &e->recorder.launch[i];
     const struct qni_cl *cl = e->dev->cl;
     cl_uint n = 0;
@@ -74,24 +107,24 @@ static qn_status bind_launch(struct qni_exec *e, size_t i, const struct qni_bind
             b = &bind[arg->index];
             offset = (cl_long)(b->offset / arg->element) + arg->i;
             if (l->call) {
-                e->call[i]->mem[a] = b->mem;
-                e->call[i]->offset[a] = offset;
+                e->call[k]->mem[a] = b->mem;
+                e->call[k]->offset[a] = offset;
                 continue;
             }
-            err = cl->SetKernelArg(e->kernel[i], n++, sizeof(cl_mem), b->mem ? &b->mem : NULL);
+            err = cl->SetKernelArg(e->kernel[k], n++, sizeof(cl_mem), b->mem ? &b->mem : NULL);
             if (!err)
-                err = cl->SetKernelArg(e->kernel[i], n++, sizeof(offset), &offset);
+                err = cl->SetKernelArg(e->kernel[k], n++, sizeof(offset), &offset);
         } else if (l->call) {
             continue;
         } else if (arg->kind == QNI_ARG_I32) {
             v = (cl_int)arg->i;
-            err = cl->SetKernelArg(e->kernel[i], n++, sizeof(v), &v);
+            err = cl->SetKernelArg(e->kernel[k], n++, sizeof(v), &v);
         } else if (arg->kind == QNI_ARG_I64) {
-            err = cl->SetKernelArg(e->kernel[i], n++, sizeof(cl_long), &(cl_long){ arg->i });
+            err = cl->SetKernelArg(e->kernel[k], n++, sizeof(cl_long), &(cl_long){ arg->i });
         } else if (arg->kind == QNI_ARG_F32) {
-            err = cl->SetKernelArg(e->kernel[i], n++, sizeof(arg->f), &arg->f);
+            err = cl->SetKernelArg(e->kernel[k], n++, sizeof(arg->f), &arg->f);
         } else {
-            err = cl->SetKernelArg(e->kernel[i], n++, (size_t)arg->i, NULL);
+            err = cl->SetKernelArg(e->kernel[k], n++, (size_t)arg->i, NULL);
         }
         if (err)
             return qni_cl_error(err, "argument %d of kernel %s of %s", a, l->kernel, l->source);
@@ -99,38 +132,38 @@ static qn_status bind_launch(struct qni_exec *e, size_t i, const struct qni_bind
     return QN_OK;
 }
 
-qn_status qni_exec_bind(struct qni_exec *e, size_t first, size_t last, const struct qni_bind *bind, size_t binds)
+qn_status qni_exec_bind(struct qni_exec *e, int slot, const struct qni_bind *bind, size_t binds)
 {
     qn_status st = QN_OK;
 
-    for (size_t i = first; i < last && !st; i++)
-        st = bind_launch(e, i, bind, binds);
+    for (size_t i = 0; i < e->recorder.launches && !st; i++)
+        st = bind_launch(e, slot, i, bind, binds);
     return st;
 }
 
-static qn_status enqueue(struct qni_exec *e, cl_command_queue queue, size_t i, int64_t iteration, cl_uint waits,
-                         const cl_event *wait, cl_event *event)
+static qn_status enqueue(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, int64_t iteration)
 {
+    size_t k = (size_t)slot * e->recorder.launches + i;
     const struct qni_launch *l = &e->recorder.launch[i];
     size_t offset[3] = { l->offset[0], l->offset[1], l->offset[2] };
     cl_int err;
 
     if (l->call)
-        return l->call(l->state, e->dev, queue, e->call[i]->mem, e->call[i]->offset, event);
+        return l->call(l->state, e->dev, queue, e->call[k]->mem, e->call[k]->offset, NULL);
     if (l->loop)
         offset[2] = (size_t)iteration;
-    err = e->dev->cl->EnqueueNDRangeKernel(queue, e->kernel[i], (cl_uint)l->dims, offset, l->global, l->local, waits,
-                                           waits ? wait : NULL, event);
+    err = e->dev->cl->EnqueueNDRangeKernel(queue, e->kernel[k], (cl_uint)l->dims, offset, l->global, l->local, 0,
+                                           NULL, NULL);
     return err ? qni_cl_error(err, "enqueueing kernel %s of %s", l->kernel, l->source) : QN_OK;
 }
 
-/* How many commands [first,last) becomes; empty grids are dropped. */
+/* A grid with nothing in it, which OpenCL refuses. */
 static bool is_empty(const struct qni_launch *l)
 {
     return !l->call && (!l->global[0] || !l->global[1] || !l->global[2]);
 }
 
-qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, size_t first, size_t last, cl_uint waits,
+qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, int slot, size_t first, size_t last, cl_uint waits,
                        const cl_event *wait, cl_event *event)
 {
     const struct qni_cl *cl = e->dev->cl;
@@ -150,11 +183,11 @@ qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, size_t first,
             for (int64_t t = 0; t < loop->times && !st; t++)
                 for (int j = loop->first; j < loop->last && !st; j++)
                     if (!is_empty(&e->recorder.launch[j]))
-                        st = enqueue(e, queue, (size_t)j, loop->reverse ? loop->times - 1 - t : t, 0, NULL, NULL);
+                        st = enqueue(e, queue, slot, (size_t)j, loop->reverse ? loop->times - 1 - t : t);
             i = (size_t)loop->last;
         } else {
             if (!is_empty(l))
-                st = enqueue(e, queue, i, 0, 0, NULL, NULL);
+                st = enqueue(e, queue, slot, i, 0);
             i++;
         }
     }

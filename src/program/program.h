@@ -143,20 +143,22 @@ struct qni_call_args { cl_mem mem[QNI_MAX_ARGS]; int64_t offset[QNI_MAX_ARGS]; }
 struct qni_exec {
     qn_device *dev;
     struct qni_recorder recorder;   /* owns launches and texts */
-    cl_kernel *kernel;              /* [launches]; NULL for call records */
-    struct qni_call_args **call;    /* [launches]; NULL for kernels */
+    int slots;
+    cl_kernel *kernel;              /* [slots][launches]; NULL for call records; a launch without slots has one handle */
+    struct qni_call_args **call;    /* [slots][launches] likewise; NULL for kernels */
     size_t built;                   /* units that had to be compiled for it */
 };
 
-/* Take the recorder's content (it is left empty) and make its kernels. */
-qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_recorder *r);
+/* Take the recorder's content (it is left empty) and make its kernels. slotted, if not NULL, tells which launches read
+ * what differs between the slots, and so need a kernel object for each. */
+qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_recorder *r, int slots, const bool *slotted);
 void qni_exec_destroy(struct qni_exec **e);
-/* Set every argument of launches [first,last). Tensor arguments of every kind take bind[arg.index]: the caller has turned
- * operand numbers into indices of its bind table before. A NULL mem is bound as a null pointer. */
-qn_status qni_exec_bind(struct qni_exec *e, size_t first, size_t last, const struct qni_bind *bind, size_t binds);
-/* Enqueue launches [first,last) in order, loops included. wait/event as in OpenCL: waits go to the first command,
- * event comes from the last. Nothing is allocated and no argument is set. */
-qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, size_t first, size_t last, cl_uint waits,
+/* Set every argument of every launch for a slot. Tensor arguments of every kind take bind[arg.index]: the caller has
+ * turned operand numbers into indices of its bind table before. A NULL mem is bound as a null pointer. */
+qn_status qni_exec_bind(struct qni_exec *e, int slot, const struct qni_bind *bind, size_t binds);
+/* Enqueue launches [first,last) of a slot in order, loops included. wait/event as in OpenCL: the first command waits,
+ * event is that of a marker after the last. Nothing is allocated and no argument is set. */
+qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, int slot, size_t first, size_t last, cl_uint waits,
                        const cl_event *wait, cl_event *event);
 
 #endif
