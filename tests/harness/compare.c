@@ -43,7 +43,9 @@ void optest_compare(const unsigned char *got, const struct qni_desc *d, const do
     int64_t wrong = 0;
     double worst = 0;
     char shape[128], index[128];
+    unsigned char untouched[8];
 
+    memset(untouched, 0xff, sizeof(untouched)); /* as outputs were filled */
     for (int64_t e = 0; e < n; e++) {
         const double v = optest_decode(got + (size_t)e * size, d->dtype);
         const double bound = bound_of(d->dtype, want[e], scale[e], terms, slack);
@@ -52,10 +54,15 @@ void optest_compare(const unsigned char *got, const struct qni_desc *d, const do
         if (isnan(want[e]) ? isnan(v) : v == want[e] || error <= bound)
             continue;
         worst = fmax(worst, isnan(error) ? (double)INFINITY : error / fmax(bound, 1e-300));
-        if (wrong++ < MOST_MISMATCHES)
+        if (wrong++ >= MOST_MISMATCHES)
+            continue;
+        qni_shape_text(&d->shape, shape, sizeof(shape));
+        index_text(index, sizeof(index), &d->shape, e);
+        if (memcmp(got + (size_t)e * size, untouched, size) == 0)
+            test_fail(__FILE__, __LINE__, "%s %d %s at [%s]: not written, or made of scratch that is not set; want %.9g", what, number, shape, index, want[e]);
+        else
             test_fail(__FILE__, __LINE__, "%s %d %s at [%s]: %.9g, not %.9g; off by %.3g, allowed %.3g", what, number,
-                      qni_shape_text(&d->shape, shape, sizeof(shape)), index_text(index, sizeof(index), &d->shape, e),
-                      v, want[e], error, bound);
+                      shape, index, v, want[e], error, bound);
     }
     if (wrong)
         test_fail(__FILE__, __LINE__, "%s %d: %lld of %lld wrong, at worst %.3g times what is allowed", what, number,
