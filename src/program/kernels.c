@@ -176,6 +176,27 @@ static void add_unit(struct qni_text *t, const struct wanted *w)
     qni_text_add(t, "#undef QN_SUFFIX\n");
 }
 
+/* For tools/check/cross.sh: a unit as a file of its own, with what it is on the first line. */
+static void dump_unit(const qn_device *dev, const char *folder, const struct wanted *w)
+{
+    struct qni_text t = { .ctx = dev->ctx };
+    char name[512];
+    FILE *f;
+
+    qni_text_add(&t, "/* %s %s %s */\n", w->launch->source, w->launch->kernel, w->launch->options);
+    add_unit(&t, w);
+    snprintf(name, sizeof(name), "%s/%s-%016" PRIx64 ".cl", folder, w->launch->source, w->key);
+    for (char *c = name + strlen(folder) + 1; *c; c++)
+        if (*c == '/')
+            *c = '-';
+    f = t.status ? NULL : fopen(name, "w");
+    if (f) {
+        fwrite(t.data, 1, t.length, f);
+        fclose(f);
+    }
+    qni_text_free(&t);
+}
+
 /* Keep the compiler's log and make a message of its first error. */
 static qn_status build_failed(qn_device *dev, cl_program program, cl_int err, const struct wanted *w, size_t n)
 {
@@ -324,6 +345,7 @@ done:
 static qn_status build_missing(struct qni_programs *p, qn_device *dev, const struct qni_launch *launch, size_t n,
                                uint64_t *key, size_t *built)
 {
+    const char *dump = qni_env(dev->ctx, "QUERN_DUMP_UNITS");
     struct wanted *w = NULL;
     size_t wanted = 0;
     qn_status st;
@@ -338,6 +360,8 @@ static qn_status build_missing(struct qni_programs *p, qn_device *dev, const str
             continue;
         if ((st = unit_key(&key[i], &source, p, &launch[i])))
             break;
+        if (dump)
+            dump_unit(dev, dump, &(struct wanted){ .key = key[i], .launch = &launch[i], .source = source });
         if (!unit_find(p, key[i]))
             st = load_binary(p, dev, key[i]);
         have = unit_find(p, key[i]) != NULL;

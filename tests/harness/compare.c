@@ -59,7 +59,9 @@ void optest_compare(const unsigned char *got, const struct qni_desc *d, const do
         qni_shape_text(&d->shape, shape, sizeof(shape));
         index_text(index, sizeof(index), &d->shape, e);
         if (memcmp(got + (size_t)e * size, untouched, size) == 0)
-            test_fail(__FILE__, __LINE__, "%s %d %s at [%s]: not written, or made of scratch that is not set; want %.9g", what, number, shape, index, want[e]);
+            test_fail(__FILE__, __LINE__,
+                      "%s %d %s at [%s]: not written, or made of scratch that is not set; want %.9g", what, number,
+                      shape, index, want[e]);
         else
             test_fail(__FILE__, __LINE__, "%s %d %s at [%s]: %.9g, not %.9g; off by %.3g, allowed %.3g", what, number,
                       shape, index, v, want[e], error, bound);

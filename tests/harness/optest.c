@@ -8,12 +8,12 @@
 
 #include "optest_internal.h"
 
-#define GUARD_BYTES 1024
+#define GUARD_BYTES     1024
 #define MOST_MISMATCHES 5
-#define SMALL_ELEMENTS 6000
-#define SMALL_TERMS 200000
-#define SPANS (QNI_MAX_IN + QNI_MAX_OUT + 1)
-#define SCRATCH (SPANS - 1)
+#define SMALL_ELEMENTS  6000
+#define SMALL_TERMS     200000
+#define SPANS           (QNI_MAX_IN + QNI_MAX_OUT + 1)
+#define SCRATCH         (SPANS - 1)
 
 /* Where the operands of one run lie in host memory, as the device sees them: inputs, outputs, scratch. */
 struct span {
@@ -130,8 +130,12 @@ static void explain_guard(const struct layout *l, size_t at, const char *when)
         }
     }
     test_fail(__FILE__, __LINE__, "%s: wrote %lld bytes %s %s %d", when, (long long)nearest, side,
-              k < QNI_MAX_IN ? "input" : k < SCRATCH ? "output" : "scratch",
-              k < QNI_MAX_IN ? k : k < SCRATCH ? k - QNI_MAX_IN : 0);
+              k < QNI_MAX_IN ? "input"
+              : k < SCRATCH  ? "output"
+                             : "scratch",
+              k < QNI_MAX_IN ? k
+              : k < SCRATCH  ? k - QNI_MAX_IN
+                             : 0);
 }
 
 static void judge_guards(const unsigned char *image, const struct layout *l, const char *when)
@@ -230,8 +234,7 @@ static bool run_once(qn_op *op, qn_device *dev, const struct optest_state *r, co
     write_image(image, l, r);
     for (int k = 0; ok && k < b.n; k++)
         ok = CHECK_OK(qn_tensor_write(&b.whole[k], image + b.at[k], (size_t)b.whole[k].elements));
-    ok = ok &&
-         CHECK_OK(qn_op_run(op, b.p, r->p.inputs, b.p + QNI_MAX_IN, r->p.outputs, b.p[SCRATCH])) &&
+    ok = ok && CHECK_OK(qn_op_run(op, b.p, r->p.inputs, b.p + QNI_MAX_IN, r->p.outputs, b.p[SCRATCH])) &&
          CHECK_OK(qn_device_finish(dev));
     for (int k = 0; ok && k < b.n; k++)
         ok = CHECK_OK(qn_tensor_read(&b.whole[k], image + b.at[k], (size_t)b.whole[k].elements));
@@ -251,8 +254,8 @@ static void one_algorithm(const void *arg)
     char seed[256];
 
     test_seed(case_name(seed, sizeof(seed), c));
-    if (!CHECK_OK(qni_primitive_create(&op, dev, c->op, c->attr, c->in, c->inputs, c->absent, c->unwanted,
-                                       &c->epilogue, r->algo)))
+    if (!CHECK_OK(qni_primitive_create(&op, dev, c->op, c->attr, c->in, c->inputs, c->absent, c->unwanted, &c->epilogue,
+                                       r->algo)))
         return;
     CHECK_STR(qn_op_algorithm(op), r->algo->name);
     for (int k = 0; k < 2; k++) {

@@ -10,12 +10,12 @@
 #include "test.h"
 
 enum optest_fill {
-    OPTEST_UNIFORM,     /* [-1, 1) */
-    OPTEST_POSITIVE,    /* [0.1, 1.1) */
-    OPTEST_INTEGER,     /* 0 .. fill_max - 1, for index inputs and u8 */
-    OPTEST_DISTINCT,    /* a shuffled grid of distinct values, so that maxima are unique */
-    OPTEST_TIES,        /* small integers, so that maxima tie */
-    OPTEST_ZERO_ONE     /* 0 or 1 */
+    OPTEST_UNIFORM,  /* [-1, 1) */
+    OPTEST_POSITIVE, /* [0.1, 1.1) */
+    OPTEST_INTEGER,  /* 0 .. fill_max - 1, for index inputs and u8 */
+    OPTEST_DISTINCT, /* a shuffled grid of distinct values, so that maxima are unique */
+    OPTEST_TIES,     /* small integers, so that maxima tie */
+    OPTEST_ZERO_ONE  /* 0 or 1 */
 };
 
 struct optest_case {
@@ -34,10 +34,10 @@ struct optest_case {
      * output; so where scale is left 0 the result must be exact. Integer outputs must be equal. Write the new values of
      * an input that the operation updates in place (op->updates) over in[i]. The epilogue is ref's to apply. */
     void (*ref)(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms);
-    double slack;       /* 0 or a factor on the bound, for operations whose built-ins are allowed several ULP */
-    bool small_grad;    /* gradient is checked too, by finite differences of ref through the graph: keep it tiny,
+    double slack;     /* 0 or a factor on the bound, for operations whose built-ins are allowed several ULP */
+    bool small_grad;  /* gradient is checked too, by finite differences of ref through the graph: keep it tiny,
                          * and away from kinks (OPTEST_DISTINCT); without an epilogue */
-    unsigned no_grad;   /* bit i: do not check the gradient of input i */
+    unsigned no_grad; /* bit i: do not check the gradient of input i */
 };
 
 /* Run a table of cases as tests "op/algorithm: name" and "op/gradient: name". Epilogue operands are among in[].
@@ -46,7 +46,7 @@ struct optest_case {
 void optest_run(const struct optest_case *cases, size_t n);
 
 /* Shorthand for a contiguous f32 / other operand. */
-struct qni_desc optest_f32(int rank, ...);             /* dims as int */
+struct qni_desc optest_f32(int rank, ...); /* dims as int */
 struct qni_desc optest_desc(qn_dtype dtype, int rank, ...);
 
 /* For ref: activation of x; its derivative as a function of its result y (NaN where it is none). */

@@ -7,10 +7,10 @@
 /* A case while its tests run. */
 struct optest_state {
     const struct optest_case *c;
-    const struct qni_algo *algo;                   /* under test */
+    const struct qni_algo *algo; /* under test */
     struct qni_problem p;
-    double *in[QNI_MAX_IN];                        /* NULL where absent */
-    double *after[QNI_MAX_IN];                     /* what in[] must hold afterwards */
+    double *in[QNI_MAX_IN];    /* NULL where absent */
+    double *after[QNI_MAX_IN]; /* what in[] must hold afterwards */
     double *out[QNI_MAX_OUT], *scale[QNI_MAX_OUT];
     double terms[QNI_MAX_OUT];
 };

@@ -25,12 +25,12 @@ int test_end(void);
 void test_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool test_failed(void); /* has the current test failed? */
 
-#define CHECK(x) ((x) ? (void)0 : test_fail(__FILE__, __LINE__, "not true: %s", #x))
-#define CHECK_OK(x) test_status(__FILE__, __LINE__, #x, (x), QN_OK, NULL)
+#define CHECK(x)                    ((x) ? (void)0 : test_fail(__FILE__, __LINE__, "not true: %s", #x))
+#define CHECK_OK(x)                 test_status(__FILE__, __LINE__, #x, (x), QN_OK, NULL)
 /* The status, and a part the message must contain (NULL: any non-empty one). */
 #define CHECK_STATUS(x, want, part) test_status(__FILE__, __LINE__, #x, (x), (want), (part))
-#define CHECK_INT(a, b) test_int(__FILE__, __LINE__, #a, (int64_t)(a), (int64_t)(b))
-#define CHECK_STR(a, b) test_str(__FILE__, __LINE__, #a, (a), (b))
+#define CHECK_INT(a, b)             test_int(__FILE__, __LINE__, #a, (int64_t)(a), (int64_t)(b))
+#define CHECK_STR(a, b)             test_str(__FILE__, __LINE__, #a, (a), (b))
 
 bool test_status(const char *file, int line, const char *what, qn_status got, qn_status want, const char *part);
 bool test_int(const char *file, int line, const char *what, int64_t got, int64_t want);

@@ -119,7 +119,8 @@ static void *refuse(cl_int error, cl_int *out)
 
 /* ---- the calls ---- */
 
-static cl_context CL_API_CALL create_context(const cl_context_properties *properties, cl_uint n, const cl_device_id *dev,
+static cl_context CL_API_CALL create_context(const cl_context_properties *properties, cl_uint n,
+                                             const cl_device_id *dev,
                                              void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *),
                                              void *user, cl_int *error)
 {
@@ -168,7 +169,8 @@ static cl_int CL_API_CALL release_buffer(cl_mem m)
     return next.clReleaseMemObject(m);
 }
 
-static cl_program CL_API_CALL create_source(cl_context c, cl_uint n, const char **text, const size_t *bytes, cl_int *error)
+static cl_program CL_API_CALL create_source(cl_context c, cl_uint n, const char **text, const size_t *bytes,
+                                            cl_int *error)
 {
     const cl_int e = hit(LAYER_CREATE_PROGRAM);
 
@@ -219,8 +221,9 @@ static cl_int CL_API_CALL set_arg(cl_kernel k, cl_uint index, size_t bytes, cons
     return e ? e : next.clSetKernelArg(k, index, bytes, value);
 }
 
-static cl_int CL_API_CALL nd_range(cl_command_queue q, cl_kernel k, cl_uint dims, const size_t *offset, const size_t *global,
-                                   const size_t *local, cl_uint waits, const cl_event *wait, cl_event *event)
+static cl_int CL_API_CALL nd_range(cl_command_queue q, cl_kernel k, cl_uint dims, const size_t *offset,
+                                   const size_t *global, const size_t *local, cl_uint waits, const cl_event *wait,
+                                   cl_event *event)
 {
     const cl_int e = hit(LAYER_ND_RANGE);
 
@@ -245,16 +248,16 @@ static cl_int CL_API_CALL write_buffer(cl_command_queue q, cl_mem m, cl_bool blo
     return e ? e : next.clEnqueueWriteBuffer(q, m, blocking, at, bytes, from, waits, wait, event);
 }
 
-static cl_int CL_API_CALL copy_buffer(cl_command_queue q, cl_mem from, cl_mem to, size_t from_at, size_t to_at, size_t bytes,
-                                      cl_uint waits, const cl_event *wait, cl_event *event)
+static cl_int CL_API_CALL copy_buffer(cl_command_queue q, cl_mem from, cl_mem to, size_t from_at, size_t to_at,
+                                      size_t bytes, cl_uint waits, const cl_event *wait, cl_event *event)
 {
     const cl_int e = hit(LAYER_COPY);
 
     return e ? e : next.clEnqueueCopyBuffer(q, from, to, from_at, to_at, bytes, waits, wait, event);
 }
 
-static cl_int CL_API_CALL fill_buffer(cl_command_queue q, cl_mem m, const void *pattern, size_t size, size_t at, size_t bytes,
-                                      cl_uint waits, const cl_event *wait, cl_event *event)
+static cl_int CL_API_CALL fill_buffer(cl_command_queue q, cl_mem m, const void *pattern, size_t size, size_t at,
+                                      size_t bytes, cl_uint waits, const cl_event *wait, cl_event *event)
 {
     const cl_int e = hit(LAYER_FILL);
 
@@ -270,7 +273,8 @@ static void *CL_API_CALL map_buffer(cl_command_queue q, cl_mem m, cl_bool blocki
     return e ? refuse(e, error) : next.clEnqueueMapBuffer(q, m, blocking, flags, at, bytes, waits, wait, event, error);
 }
 
-static cl_int CL_API_CALL unmap(cl_command_queue q, cl_mem m, void *p, cl_uint waits, const cl_event *wait, cl_event *event)
+static cl_int CL_API_CALL unmap(cl_command_queue q, cl_mem m, void *p, cl_uint waits, const cl_event *wait,
+                                cl_event *event)
 {
     const cl_int e = hit(LAYER_UNMAP);
 

@@ -9,8 +9,8 @@
 #include "optest.h"
 
 #define HEAD                                                                                                          \
-    "#define CAT(a, b) a##b\n#define NAME(a, b) CAT(a, b)\n"                                                           \
-    "__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void NAME(twice, QN_SUFFIX)(__global float *x, long x0,"         \
+    "#define CAT(a, b) a##b\n#define NAME(a, b) CAT(a, b)\n"                                                          \
+    "__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void NAME(twice, QN_SUFFIX)(__global float *x, long x0," \
     " __global float *y, long y0, __global float *s, long s0, long n)"                                                \
     "{ long i = get_global_id(0); float v; x += x0; y += y0; s += s0; s[i] = 2 * x[i]; v = s[i];"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
 """Turn UCI's optical digits into the IDX files of examples/data/digits.
 
 usage: make_digits.py optdigits.tra optdigits.tes OUTPUT_FOLDER
