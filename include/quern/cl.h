@@ -23,6 +23,7 @@ QN_BEGIN_DECLS
  *
  * @retval QN_OK          wrapped
  * @retval QN_E_ARG       a NULL, or an out-of-order queue, or a queue of another context
+ * @retval QN_E_UNSUPPORTED  the device is older than OpenCL 1.2 or has no compiler
  * @retval QN_E_DEVICE    the driver refused
  *
  * Threads: any.

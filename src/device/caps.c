@@ -223,3 +223,18 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
         return qni_error(QN_E_ARG, "QUERN_ALGO is longer than %zu characters", sizeof(out->algo) - 1);
     return QN_OK;
 }
+
+const char *qni_caps_unusable(const struct qni_caps *caps)
+{
+    if (!caps->available)
+        return "the driver says it is not available";
+    if (!caps->compiler)
+        return "its driver has no compiler";
+    if (caps->cl_major * 10 + caps->cl_minor < 12)
+        return "it is older than OpenCL 1.2";
+    if (!caps->little_endian)
+        return "its bytes are in the other order than the files'";
+    if (!caps->global_bytes || !caps->alloc_bytes || !caps->units)
+        return "it reports no memory or no compute unit";
+    return NULL;
+}

@@ -157,7 +157,7 @@ qn_status qn_device_wrap(qn_device **out, qn_context *ctx, cl_context context, c
     qn_status st;
     qn_context *c = NULL;
     qn_device *dev = NULL;
-    const char reason[] = "the application's own";
+    const char reason[] = "the application's own", *why;
     cl_int e;
 
     if (!out)
@@ -171,6 +171,10 @@ qn_status qn_device_wrap(qn_device **out, qn_context *ctx, cl_context context, c
     if ((st = inspect_queue(dev, context, queue)) ||
         (st = qni_caps_probe(&dev->caps, c, dev->cl, dev->platform, dev->id)))
         goto done;
+    if ((why = qni_caps_unusable(&dev->caps))) {
+        st = qni_error(QN_E_UNSUPPORTED, "device %s cannot be used: %s", dev->caps.name, why);
+        goto done;
+    }
     if ((e = dev->cl->RetainContext(context))) {
         st = qni_cl_error(e, "retaining the application's context");
         goto done;

@@ -138,6 +138,9 @@ struct qni_caps {
 qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni_cl *cl, cl_platform_id platform,
                          cl_device_id id);
 
+/* Why a device cannot be used at all; NULL when it can. */
+const char *qni_caps_unusable(const struct qni_caps *caps);
+
 /* ---- quirks.c ---- */
 
 /* All quirk bits of a device, by its platform, name and driver. */

@@ -125,15 +125,6 @@ static int drop_empty(qn_device *dev, int keep)
     return dropped;
 }
 
-static qn_status make_buffer_hard(cl_mem *out, qn_device *dev, size_t bytes)
-{
-    qn_status st = make_buffer(out, dev, bytes);
-
-    if (st == QN_E_DEVICE_MEMORY && drop_empty(dev, 0))
-        st = make_buffer(out, dev, bytes);
-    return st;
-}
-
 /* ---- parts of chunks; the pool's lock is held ---- */
 
 static qn_status add_chunk(qn_device *dev)
@@ -265,7 +256,10 @@ static qn_status create(struct qni_storage **out, qn_device *dev, size_t bytes, 
     }
     /* Large, or no room for another chunk. */
     size = pool->alone ? QNI_MAX(bytes, 1) : size;
-    if ((st = make_buffer_hard(&s->mem, dev, size)) == QN_OK)
+    st = make_buffer(&s->mem, dev, size);
+    if (st == QN_E_DEVICE_MEMORY && drop_empty(dev, 0))
+        st = make_buffer(&s->mem, dev, size);
+    if (st == QN_OK)
         s->counted = size;
 done:
     pthread_mutex_unlock(&pool->lock);

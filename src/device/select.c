@@ -163,28 +163,12 @@ static double lanes(const struct qni_caps *caps)
     return 32;
 }
 
-/* Why a device cannot be used at all; NULL when it can. */
-static const char *unusable(const struct qni_caps *caps)
-{
-    if (!caps->available)
-        return "the driver says it is not available";
-    if (!caps->compiler)
-        return "its driver has no compiler";
-    if (caps->cl_major * 10 + caps->cl_minor < 12)
-        return "it is older than OpenCL 1.2";
-    if (!caps->little_endian)
-        return "its bytes are in the other order than the files'";
-    if (!caps->global_bytes || !caps->alloc_bytes || !caps->units)
-        return "it reports no memory or no compute unit";
-    return NULL;
-}
-
 /* Rank first (thousands of thousands), then estimated speed; a device of last resort ranks below its kind. */
 static void score(struct qni_found *f)
 {
     static const char *const kinds[] = { "other", "CPU", "accelerator", "integrated GPU", "dedicated GPU" };
     const struct qni_caps *caps = &f->caps;
-    const char *why = unusable(caps);
+    const char *why = qni_caps_unusable(caps);
     unsigned clock = caps->clock_mhz ? caps->clock_mhz : 1000;
     double gflops = 2e-3 * caps->units * clock * lanes(caps);
     int rank = caps->type == CL_DEVICE_TYPE_GPU ? (caps->unified ? 3 : 4)
@@ -347,8 +331,10 @@ qn_status qni_device_choose(size_t *out, qn_context *ctx, struct qni_found *foun
         qn_device_info *info = &found[i].info;
 
         info->chosen = i == best;
-        if (i == best && w.kind == BEST)
-            explain(info, usable > 1 ? "the best of %zu usable" : "the only one of %zu usable", usable);
+        if (i == best && w.kind == BEST && usable == 1)
+            explain(info, "the only one that can be used");
+        else if (i == best && w.kind == BEST)
+            explain(info, "the best of %zu", usable);
         else if (i == best)
             explain(info, "%s '%.60s'", env ? "QUERN_DEVICE is" : "asked for as", w.text);
         else if (info->usable && found[i].caps.quirks & QNI_QUIRK_ASK)

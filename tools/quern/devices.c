@@ -1,0 +1,147 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * quern devices: which devices there are, which one is used, and why. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices.h"
+#include "quern.h"
+
+static const char *const types[] = { "other", "CPU", "GPU", "accelerator" };
+static const char *const type_words[] = { "other", "cpu", "gpu", "accelerator" }; /* as QUERN_DEVICE takes them */
+
+static void print_short(const struct qni_found *found, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const qn_device_info *d = &found[i].info;
+        char memory[32];
+
+        printf("%c %d:%d %s, %s %s (%s), %u units, %s - %s\n", d->chosen ? '*' : ' ', d->platform_index,
+               d->device_index, types[d->type], d->platform, d->name, d->driver, d->compute_units,
+               qni_bytes_text(d->global_bytes, memory, sizeof(memory)), d->reason);
+    }
+}
+
+/* What the library makes of it. */
+static void print_own(const struct qni_caps *c)
+{
+    const char *reason;
+    unsigned bits;
+
+    printf("    %-48s %s\n", "quern: algorithms shaped for", c->shape == QNI_CPU_SHAPED ? "a CPU" : "a GPU");
+    printf("    %-48s %d lanes, %d registers\n", "quern: f32 vectors", c->vector, c->registers);
+    printf("    %-48s %zu bytes\n", "quern: parts of buffers start at multiples of", c->align_bytes);
+    for (size_t i = 0; qni_quirks_get(c, i, &bits, &reason); i++)
+        printf("    %-48s %s\n", "quern: known of it", reason);
+}
+
+static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct property_value v = { .text = { .ctx = ctx } };
+
+        print_short(&found[i], 1);
+        print_own(&found[i].caps);
+        for (size_t p = 0; property_get(&v, p, cl, &found[i]) != PROPERTY_END; p++)
+            if (v.shown)
+                printf("    %-48s %s\n", v.name, v.text.data ? v.text.data : "");
+        qni_text_free(&v.text);
+        printf("\n");
+    }
+}
+
+static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found, size_t count, bool all)
+{
+    struct json j = { .out = stdout, .lines = true };
+
+    json_array(&j, NULL);
+    for (size_t i = 0; i < count; i++) {
+        const qn_device_info *d = &found[i].info;
+        struct property_value v = { .text = { .ctx = ctx } };
+
+        json_object(&j, NULL);
+        json_int(&j, "platform_index", d->platform_index);
+        json_int(&j, "device_index", d->device_index);
+        json_text(&j, "platform", d->platform);
+        json_text(&j, "name", d->name);
+        json_text(&j, "vendor", d->vendor);
+        json_text(&j, "type", type_words[d->type]);
+        json_text(&j, "driver", d->driver);
+        json_text(&j, "version", d->version);
+        json_uint(&j, "global_bytes", d->global_bytes);
+        json_uint(&j, "alloc_bytes", d->alloc_bytes);
+        json_uint(&j, "local_bytes", d->local_bytes);
+        json_uint(&j, "compute_units", d->compute_units);
+        json_uint(&j, "clock_mhz", d->clock_mhz);
+        json_bool(&j, "usable", d->usable);
+        json_bool(&j, "chosen", d->chosen);
+        json_real(&j, "score", d->score);
+        json_text(&j, "reason", d->reason);
+        if (all) {
+            json_object(&j, "properties");
+            for (size_t p = 0; property_get(&v, p, cl, &found[i]) != PROPERTY_END; p++)
+                if (v.shown)
+                    json_text(&j, v.name, v.text.data ? v.text.data : "");
+            json_object_end(&j);
+        }
+        json_object_end(&j);
+        qni_text_free(&v.text);
+    }
+    json_array_end(&j);
+}
+
+static void warn(void *user, qn_log_level level, const char *line)
+{
+    (void)user;
+    if (level == QN_LOG_WARNING)
+        fprintf(stderr, "quern devices: %s\n", line);
+}
+
+static int run(int argc, char **argv)
+{
+    bool all = false, json = false;
+    const struct option options[] = {
+        { "long", OPTION_FLAG, &all, NULL, "every property of every device" },
+        { "json", OPTION_FLAG, &json, NULL, "an array of objects; with --long their properties too" },
+    };
+    const struct usage usage = {
+        "devices", "[options]",
+        "List the OpenCL devices, one a line; * marks the one that is used unless another\n"
+        "is named, and each line ends with the reason. Exit status 3 when none is usable.\n",
+        options, sizeof(options) / sizeof(options[0]),
+    };
+    int code = EXIT_NO_DEVICE;
+    qn_status st;
+    qn_context *ctx = NULL;
+    const struct qni_cl *cl = NULL;
+    struct qni_found *found = NULL;
+    size_t count = 0, chosen;
+
+    if (!options_read(&usage, &argc, argv, &code))
+        return code;
+    if (argc > 1)
+        return usage_error(&usage, "unexpected argument %s", argv[1]);
+
+    if ((st = qn_context_create(&ctx, &(qn_context_opt){ .log = warn })) || (st = qni_cl_get(&cl, ctx)) ||
+        (st = qni_device_find(&found, &count, ctx, cl)))
+        goto done;
+    st = qni_device_choose(&chosen, ctx, found, count, NULL);
+    for (size_t i = 0; i < count; i++)
+        if (found[i].info.usable)
+            code = EXIT_DONE;
+    if (!json && all)
+        print_long(ctx, cl, found, count);
+    else if (!json)
+        print_short(found, count);
+done:
+    if (json)
+        print_json(ctx, cl, found, count, all);
+    if (st && report("devices", st) != EXIT_NO_DEVICE)
+        code = EXIT_FAILED;
+    if (ctx)
+        qni_free(ctx, &found);
+    qn_context_destroy(&ctx);
+    return code;
+}
+
+const struct command command_devices = { "devices", run, "list the OpenCL devices and the one that is used" };
