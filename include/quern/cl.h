@@ -33,8 +33,13 @@ QN_API qn_status qn_device_wrap(qn_device **out, qn_context *ctx, cl_context con
 /**
  * Use an application's buffer as a tensor's storage, without a copy.
  *
+ * @param out           receives the tensor; the caller owns it; NULL on failure
+ * @param dev           retained
  * @param mem           of the device's context; retained
  * @param offset_bytes  a multiple of the element size
+ * @param dtype         element type
+ * @param rank          0 to QN_MAX_RANK
+ * @param dim           [rank] sizes, each 0 or more
  *
  * @retval QN_E_SHAPE  the tensor does not fit in the buffer
  *

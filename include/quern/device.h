@@ -16,19 +16,19 @@ typedef enum qn_device_type {
 
 /** What is known of a device before it is opened. */
 typedef struct qn_device_info {
-    char platform[128];
-    char name[128];
-    char vendor[128];
-    char driver[128];
+    char platform[128];       /**< name of the OpenCL platform */
+    char name[128];           /**< of the device */
+    char vendor[128];         /**< of the device */
+    char driver[128];         /**< version of the driver */
     char version[128];        /**< as the device says it, such as "OpenCL 3.0 ..." */
-    qn_device_type type;
-    int platform_index;
+    qn_device_type type;      /**< what it says it is */
+    int platform_index;       /**< among the platforms */
     int device_index;         /**< within its platform */
-    uint64_t global_bytes;
+    uint64_t global_bytes;    /**< device memory in all */
     uint64_t alloc_bytes;     /**< largest single buffer */
-    uint64_t local_bytes;
-    unsigned compute_units;
-    unsigned clock_mhz;
+    uint64_t local_bytes;     /**< memory of a work-group */
+    unsigned compute_units;   /**< as the device counts them */
+    unsigned clock_mhz;       /**< at most; 0 when unknown */
     size_t group_items;       /**< largest work-group */
     bool usable;              /**< false: reason says why not */
     bool chosen;              /**< the one qn_device_open(..., NULL) opens */

@@ -9,6 +9,7 @@
 
 QN_BEGIN_DECLS
 
+/** An operation planned for a device and shapes. */
 typedef struct qn_op qn_op;
 
 /** Activations; 0 is linear. */
@@ -40,8 +41,10 @@ QN_API size_t qn_op_scratch_bytes(const qn_op *op);
 /** Name of the algorithm that was chosen, such as "implicit_gemm"; "" for NULL. Threads: any. */
 QN_API const char *qn_op_algorithm(const qn_op *op);
 
-/** Number and shape of outputs. @retval QN_E_ARG no such output. Threads: any. */
+/** Number of outputs; 0 for NULL. Threads: any. */
 QN_API int qn_op_outputs(const qn_op *op);
+
+/** Shape and dtype of an output; either may be NULL. @retval QN_E_ARG no such output. Threads: any. */
 QN_API qn_status qn_op_output_shape(const qn_op *op, int output, qn_shape *shape, qn_dtype *dtype);
 
 /**
@@ -49,7 +52,9 @@ QN_API qn_status qn_op_output_shape(const qn_op *op, int output, qn_shape *shape
  *
  * @param op       planned; borrowed
  * @param in       [inputs] tensors, NULL where an optional input is absent; borrowed until the work is done
+ * @param inputs   as at planning
  * @param out      [outputs] tensors, overwritten; NULL where not wanted at planning
+ * @param outputs  at most as many as the operation has
  * @param scratch  at least qn_op_scratch_bytes() bytes, or NULL when that is 0
  *
  * @retval QN_OK           enqueued

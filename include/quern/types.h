@@ -29,20 +29,26 @@ typedef enum qn_dtype {
 
 /** Sizes of a contiguous, row-major tensor; rank 0 is a scalar. */
 typedef struct qn_shape {
-    int rank;
-    int64_t dim[QN_MAX_RANK];
+    int rank;                 /**< axes in use */
+    int64_t dim[QN_MAX_RANK]; /**< their sizes, the slowest first */
 } qn_shape;
 
 /** A symbolic value of a graph or model. id 0 is the invalid value. */
 typedef struct qn_val {
-    int32_t id;
+    int32_t id; /**< nothing to be read from outside, but 0 is the invalid value */
 } qn_val;
 
+/** Allocator, logger, store and limits; see quern/context.h. */
 typedef struct qn_context qn_context;
+/** An open OpenCL device; see quern/device.h. */
 typedef struct qn_device qn_device;
+/** Elements in device memory; see quern/tensor.h. */
 typedef struct qn_tensor qn_tensor;
+/** Symbolic values and operations; see quern/graph.h. */
 typedef struct qn_graph qn_graph;
+/** A network that is trained and used. */
 typedef struct qn_model qn_model;
+/** Where samples come from. */
 typedef struct qn_dataset qn_dataset;
 
 /**
