@@ -35,6 +35,13 @@ typedef enum qn_act {
     QN_LOG_SOFTMAX     /**< over the last axis */
 } qn_act;
 
+/** What lies around an image for convolution and pooling. */
+typedef enum qn_padding {
+    QN_VALID = 0,      /**< nothing: windows stay inside */
+    QN_SAME,           /**< zeros, so that the output is the input's size over the stride, rounded up; the odd one at the end */
+    QN_EXPLICIT        /**< given numbers: top, bottom, left, right */
+} qn_padding;
+
 /** Bytes of device scratch qn_op_run() needs; 0 for NULL. Threads: any. */
 QN_API size_t qn_op_scratch_bytes(const qn_op *op);
 

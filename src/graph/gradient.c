@@ -5,6 +5,9 @@
  * value are added in the order they arise. */
 #include "graph/graph.h"
 
+/* Declared here and weak only until the elementwise family brings it. */
+qn_val qn_graph_add(qn_graph *g, qn_val a, qn_val b) __attribute__((weak));
+
 struct reverse {
     qn_graph *g;
     size_t values, nodes;  /* of the forward part */

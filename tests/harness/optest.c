@@ -328,8 +328,12 @@ static void case_numbers(struct optest_state *r)
         r->in[i] = optest_alloc(n, sizeof(double));
         r->after[i] = optest_alloc(n, sizeof(double));
         optest_fill(r->in[i], &c->in[i], c->fill[i], c->fill_max[i]);
-        memcpy(r->after[i], r->in[i], n * sizeof(double));
     }
+    if (c->prepare)
+        c->prepare(&r->p, r->in);
+    for (int i = 0; i < c->inputs; i++)
+        if (r->in[i])
+            memcpy(r->after[i], r->in[i], (size_t)qni_elements(&c->in[i].shape) * sizeof(double));
     for (int o = 0; o < r->p.outputs; o++) {
         const size_t n = (size_t)qni_elements(&r->p.out[o].shape);
 

@@ -34,6 +34,9 @@ struct optest_case {
      * output; so where scale is left 0 the result must be exact. Integer outputs must be equal. Write the new values of
      * an input that the operation updates in place (op->updates) over in[i]. The epilogue is ref's to apply. */
     void (*ref)(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms);
+    /* NULL, or change the numbers that were drawn for the inputs, where they depend on each other; keep them such as
+     * their dtypes hold. */
+    void (*prepare)(const struct qni_problem *p, double *const *in);
     double slack;     /* 0 or a factor on the bound, for operations whose built-ins are allowed several ULP */
     bool small_grad;  /* gradient is checked too, by finite differences of ref through the graph: keep it tiny,
                          * and away from kinks (OPTEST_DISTINCT); without an epilogue */
