@@ -50,6 +50,32 @@ QN_API qn_status qn_context_create(qn_context **out, const qn_context_opt *opt);
  */
 QN_API void qn_context_destroy(qn_context **ctx);
 
+/* ---- for libraries on top of Quern, such as libquern-data ---- */
+
+/**
+ * Memory from the context's allocator.
+ *
+ * @param ctx    borrowed
+ * @param bytes  0 gives a valid pointer as well
+ *
+ * @return zeroed memory for qn_context_free(); NULL with a message when there is none or ctx is NULL
+ *
+ * Threads: any.
+ */
+QN_API void *qn_context_alloc(const qn_context *ctx, size_t bytes);
+
+/** Give memory of qn_context_alloc() back; accepts NULL. Threads: any. */
+QN_API void qn_context_free(const qn_context *ctx, void *p);
+
+/**
+ * An environment variable.
+ *
+ * @return its value; NULL when it is unset or empty, or when the context ignores the environment
+ *
+ * Threads: any, as long as none changes the environment.
+ */
+QN_API const char *qn_context_env(const qn_context *ctx, const char *name);
+
 QN_END_DECLS
 
 #endif

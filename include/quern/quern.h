@@ -5,6 +5,8 @@
 #define QUERN_QUERN_H
 
 #include <quern/context.h>
+#include <quern/data.h>
+#include <quern/data_open.h>
 #include <quern/device.h>
 #include <quern/graph.h>
 #include <quern/op.h>

@@ -43,6 +43,16 @@ QN_API const char *qn_status_name(qn_status status);
  */
 QN_API const char *qn_last_error(void);
 
+/**
+ * Leave a message for qn_last_error(): for a program's own callbacks, which the library calls.
+ *
+ * @param status  returned as it is, so that a callback can end in `return qn_error_set(QN_E_IO, text);`
+ * @param text    one line; copied, and cut when it is very long; NULL for none
+ *
+ * Threads: any; every thread has its own message.
+ */
+QN_API qn_status qn_error_set(qn_status status, const char *text);
+
 QN_END_DECLS
 
 #endif

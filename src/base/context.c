@@ -136,3 +136,25 @@ void qni_log(const qn_context *ctx, qn_log_level level, const char *format, ...)
     va_end(args);
     ctx->opt.log(ctx->opt.user, level, line);
 }
+
+void *qn_context_alloc(const qn_context *ctx, size_t bytes)
+{
+    void *p = NULL;
+
+    if (!ctx)
+        qni_error(QN_E_ARG, "the context is NULL");
+    else
+        qni_calloc(ctx, &p, bytes, 1); /* p stays NULL on failure */
+    return p;
+}
+
+void qn_context_free(const qn_context *ctx, void *p)
+{
+    if (ctx)
+        qni_free(ctx, &p);
+}
+
+const char *qn_context_env(const qn_context *ctx, const char *name)
+{
+    return ctx && name ? qni_env(ctx, name) : NULL;
+}

@@ -40,6 +40,11 @@ const char *qn_last_error(void)
     return message;
 }
 
+qn_status qn_error_set(qn_status status, const char *text)
+{
+    return qni_error(status, "%s", text ? text : "");
+}
+
 qn_status qni_error(qn_status status, const char *format, ...)
 {
     char line[sizeof(message)]; /* an argument may be the old message */
