@@ -28,7 +28,7 @@ typedef struct qn_dataset_opt {
  *
  * | name | samples |
  * |---|---|
- * | "digits:train", "digits:test" | UCI's handwritten digits, 3823 and 1797, enlarged to [28, 28, 1], 0 to 1; installed |
+ * | "digits:train", "digits:test" | UCI's handwritten digits, 3823 and 1797, made [28, 28, 1], 0 to 1; part of Quern |
  * | "mnist:train", "mnist:test" | 60000 and 10000, [28, 28, 1], 0 to 1 |
  * | "fashion-mnist:train", "fashion-mnist:test" | the same of clothes |
  * | "csv:FILE" | a table of numbers; see qn_dataset_csv() |

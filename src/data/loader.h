@@ -27,8 +27,8 @@ struct qni_loader_opt {
     bool shuffle;        /* by (seed, epoch); otherwise in the dataset's order */
     bool drop_remainder; /* leave a short last batch out */
     uint64_t seed;
-    int threads;         /* workers; 0: the owner prepares each batch when it asks for it. Bounded by the context's limit
-                          * and by the slots */
+    int threads;         /* workers; 0: the owner prepares each batch when it asks for it. Bounded by the context's
+                          * limit and by the slots */
     int slots;           /* 1 or more; 0: workers + 2 */
 };
 

@@ -98,7 +98,7 @@ static const struct broken broken[] = {
     {"idx: rank 9", TEXT("\0\0\10\11"), TEXT(LABELS), QN_E_FORMAT, "rank 9"},
     {"idx: rank 255", TEXT("\0\0\10\377"), TEXT(LABELS), QN_E_FORMAT, "rank 255"},
     {"idx: product overflows", TEXT("\0\0\10\3\377\377\377\377\377\377\377\377\377\377\377\377"), TEXT(LABELS),
-     QN_E_FORMAT, "overflows at axis 2"},
+     QN_E_FORMAT, "overflows at axis 1"},
     {"idx: bytes overflow", TEXT("\0\0\15\2\177\377\377\377\377\377\377\377"), TEXT(LABELS), QN_E_FORMAT, "overflows"},
     {"idx: huge header", TEXT("\0\0\10\2\377\377\377\377\0\1\0\0"), TEXT(LABELS), QN_E_FORMAT,
      "announces 281474976645120 bytes"},

@@ -34,7 +34,7 @@ static qn_status numbers(void *user, const int64_t *index, int64_t count, void *
 {
     (void)user;
     if (slow_us)
-        usleep((useconds_t)(slow_us + (index[0] % 3) * 200));
+        usleep((useconds_t)(slow_us + (index[0] % 3) * 20));
     for (int64_t i = 0; i < count; i++) {
         if (index[i] == fail_at)
             return qn_error_set(QN_E_IO, "sample on fire");
@@ -220,7 +220,7 @@ static void permutations(void)
     int n = 0;
     for (int i = 0; i < 10; i++)
         n += snprintf(text + n, sizeof(text) - (size_t)n, "%u ", a[i]);
-    CHECK_STR(text, "FROZEN");
+    CHECK_STR(text, "3 2 8 6 4 5 7 9 1 0 ");
 }
 
 static void steady(void)
