@@ -12,7 +12,7 @@
 struct qni_read {
     const int64_t *index; /* [count] in range */
     int64_t count;
-    void *const *out;     /* [fields] NULL: not wanted */
+    void *const *out;       /* [fields] NULL: not wanted */
     unsigned char *scratch; /* the dataset's scratch bytes, aligned to 64; this thread's alone */
     uint64_t seed;
     int64_t epoch;

@@ -5,7 +5,7 @@
 #include "data/data.h"
 #include "data/memory.h"
 
-#define MOST_BYTES (INT64_C(1) << 33)
+#define MOST_BYTES  (INT64_C(1) << 33)
 #define FIRST_BLOCK ((int64_t)1 << 24) /* memory grows with what arrives, not with what a header says */
 
 enum { CODE_U8 = 8, CODE_I8 = 9, CODE_I16 = 11, CODE_I32 = 12, CODE_F32 = 13, CODE_F64 = 14 };
@@ -19,31 +19,14 @@ struct idx {
     unsigned char *data;
 };
 
-static int code_bytes(int code)
-{
-    switch (code) {
-    case CODE_U8:
-    case CODE_I8: return 1;
-    case CODE_I16: return 2;
-    case CODE_I32:
-    case CODE_F32: return 4;
-    case CODE_F64: return 8;
-    default: return 0;
-    }
-}
-
-static const char *code_name(int code)
-{
-    switch (code) {
-    case CODE_U8: return "u8";
-    case CODE_I8: return "i8";
-    case CODE_I16: return "i16";
-    case CODE_I32: return "i32";
-    case CODE_F32: return "f32";
-    case CODE_F64: return "f64";
-    default: return "unknown";
-    }
-}
+/* The types of values, by their code. */
+static const struct {
+    const char *name;
+    int bytes;
+} types[256] = {
+    [CODE_U8] = {"u8", 1},   [CODE_I8] = {"i8", 1},   [CODE_I16] = {"i16", 2},
+    [CODE_I32] = {"i32", 4}, [CODE_F32] = {"f32", 4}, [CODE_F64] = {"f64", 8},
+};
 
 static qn_status read_header(struct idx *x, const qn_reader *r, int64_t *bytes)
 {
@@ -60,7 +43,7 @@ static qn_status read_header(struct idx *x, const qn_reader *r, int64_t *bytes)
     if (head[0] || head[1])
         return qni_error(QN_E_FORMAT, "%s: not an IDX file: begins with bytes %02x %02x, expected 00 00", x->name,
                          head[0], head[1]);
-    if (!code_bytes(head[2]))
+    if (!types[head[2]].bytes)
         return qni_error(QN_E_FORMAT, "%s: type code 0x%02x at byte 2, expected 0x08 to 0x0e", x->name, head[2]);
     if (head[3] < 1 || head[3] > QN_MAX_RANK)
         return qni_error(QN_E_FORMAT, "%s: rank %d at byte 3, expected 1 to %d", x->name, head[3], QN_MAX_RANK);
@@ -80,7 +63,7 @@ static qn_status read_header(struct idx *x, const qn_reader *r, int64_t *bytes)
         if (__builtin_mul_overflow(x->values, x->dim[i], &x->values))
             return qni_error(QN_E_FORMAT, "%s: the sizes' product overflows at axis %d", x->name, i);
     }
-    if (__builtin_mul_overflow(x->values, (int64_t)code_bytes(x->code), bytes))
+    if (__builtin_mul_overflow(x->values, (int64_t)types[x->code].bytes, bytes))
         return qni_error(QN_E_FORMAT, "%s: the sizes' product overflows", x->name);
     return QN_OK;
 }
@@ -128,7 +111,7 @@ static uint32_t big_endian(const unsigned char *p, int bytes)
 static qn_status describe_images(const struct idx *x, const qn_idx_opt *opt, qn_field *field, bool *expand)
 {
     if (x->code != CODE_U8 && x->code != CODE_F32)
-        return qni_error(QN_E_UNSUPPORTED, "%s: values of type %s, expected u8 or f32", x->name, code_name(x->code));
+        return qni_error(QN_E_UNSUPPORTED, "%s: values of type %s, expected u8 or f32", x->name, types[x->code].name);
     *field = (qn_field){.name = "image", .role = QN_FIELD_INPUT, .shape.rank = x->rank - 1};
     memcpy(field->shape.dim, x->dim + 1, (size_t)(x->rank - 1) * sizeof(x->dim[0]));
     if (x->rank <= 3 && x->rank != 2) /* [N,H,W]: one channel; [N]: one number */
@@ -149,12 +132,12 @@ static void to_native(struct idx *x)
 
 static qn_status convert_labels(qn_context *ctx, struct idx *x, const qn_idx_opt *opt)
 {
-    int bytes = code_bytes(x->code), spare = 8 * (4 - bytes);
+    int bytes = types[x->code].bytes, spare = 8 * (4 - bytes);
     int32_t *label = NULL;
     qn_status st;
 
     if (x->code == CODE_F32 || x->code == CODE_F64)
-        return qni_error(QN_E_UNSUPPORTED, "%s: labels of type %s, expected integers", x->name, code_name(x->code));
+        return qni_error(QN_E_UNSUPPORTED, "%s: labels of type %s, expected integers", x->name, types[x->code].name);
     if ((st = qni_calloc(ctx, &label, (size_t)x->values, sizeof(*label))) != QN_OK)
         return st;
     for (int64_t i = 0; i < x->values; i++) {

@@ -90,8 +90,12 @@ static int64_t batch_samples(const struct qni_loader *l, int64_t number)
 static void fill(struct qni_loader *l, struct worker *w, struct slot *s)
 {
     int64_t first = s->number * l->opt.batch;
-    struct qni_read r = {.index = w->index, .count = s->samples, .out = s->field, .scratch = w->scratch,
-                         .seed = l->opt.seed, .epoch = l->epoch};
+    struct qni_read r = {.index = w->index,
+                         .count = s->samples,
+                         .out = s->field,
+                         .scratch = w->scratch,
+                         .seed = l->opt.seed,
+                         .epoch = l->epoch};
 
     for (int64_t i = 0; i < s->samples; i++)
         w->index[i] = !l->opt.shuffle ? first + i
@@ -238,8 +242,8 @@ qn_status qni_loader_create(struct qni_loader **out, qn_dataset *ds, const struc
 
     *out = NULL;
     if (!ds || opt->batch < 1 || opt->threads < 0 || opt->slots < 0)
-        return qni_error(QN_E_ARG, "a loader of %lld samples a batch, %d threads and %d slots, on %s", (long long)
-                         opt->batch, opt->threads, opt->slots, ds ? "a dataset" : "no dataset");
+        return qni_error(QN_E_ARG, "a loader of %lld samples a batch, %d threads and %d slots, on %s",
+                         (long long)opt->batch, opt->threads, opt->slots, ds ? "a dataset" : "no dataset");
     if (ds->samples == QN_ANY)
         return qni_error(QN_E_UNSUPPORTED, "the dataset's number of samples is not known");
     if ((st = qni_calloc(ds->ctx, &l, 1, sizeof(*l))) != QN_OK)

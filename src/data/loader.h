@@ -27,17 +27,17 @@ struct qni_loader_opt {
     bool shuffle;        /* by (seed, epoch); otherwise in the dataset's order */
     bool drop_remainder; /* leave a short last batch out */
     uint64_t seed;
-    int threads;         /* workers; 0: the owner prepares each batch when it asks for it. Bounded by the context's
+    int threads; /* workers; 0: the owner prepares each batch when it asks for it. Bounded by the context's
                           * limit and by the slots */
-    int slots;           /* 1 or more; 0: workers + 2 */
+    int slots;   /* 1 or more; 0: workers + 2 */
 };
 
 struct qni_batch {
-    int slot;            /* to release */
-    int64_t number;      /* of the batch in its epoch */
-    int64_t first;       /* position of its first sample in the epoch: number * batch */
-    int64_t samples;     /* valid ones; 0: the epoch is over, and there is no slot to release */
-    void *const *field;  /* [fields] the slot's buffers, each for `batch` samples; rows from `samples` on hold zeros or
+    int slot;           /* to release */
+    int64_t number;     /* of the batch in its epoch */
+    int64_t first;      /* position of its first sample in the epoch: number * batch */
+    int64_t samples;    /* valid ones; 0: the epoch is over, and there is no slot to release */
+    void *const *field; /* [fields] the slot's buffers, each for `batch` samples; rows from `samples` on hold zeros or
                           * older samples. Until the release */
 };
 

@@ -228,8 +228,8 @@ static void chains(void)
     CHECK_OK(qn_dataset_arrays(&other, 10, three, 2, NULL));
     CHECK_STATUS(qn_dataset_concat(&c, (qn_dataset *[]){ds, other}, 2), QN_E_SHAPE, "source 1 has 2 fields");
     qn_dataset_close(&other);
-    CHECK_OK(qn_dataset_arrays(&other, 10, (qn_array[]){{{"input", 0, QN_F32, {1, {2}}}, images}, three[1], three[2]}, 3,
-                               NULL));
+    CHECK_OK(qn_dataset_arrays(&other, 10, (qn_array[]){{{"input", 0, QN_F32, {1, {2}}}, images}, three[1], three[2]},
+                               3, NULL));
     CHECK_STATUS(qn_dataset_concat(&c, (qn_dataset *[]){ds, other}, 2), QN_E_SHAPE, "expected f32 [3]");
     CHECK_STATUS(qn_dataset_concat(&c, (qn_dataset *[]){ds, NULL}, 2), QN_E_ARG, "source 1 is NULL");
     CHECK_STATUS(qn_dataset_concat(&c, NULL, 0), QN_E_ARG, NULL);
@@ -274,7 +274,8 @@ static void sources(void)
     int64_t out[3];
     void *to[] = {out};
 
-    CHECK_STATUS(qn_dataset_source(&ds, NULL, &(qn_source){.samples = 1, .field = &field, .fields = 1}), QN_E_ARG, "read");
+    CHECK_STATUS(qn_dataset_source(&ds, NULL, &(qn_source){.samples = 1, .field = &field, .fields = 1}), QN_E_ARG,
+                 "read");
     source.fields = 0;
     CHECK_STATUS(qn_dataset_source(&ds, NULL, &source), QN_E_ARG, "0 fields");
     CHECK_INT(n.closed, 0);
@@ -379,8 +380,7 @@ static qn_status build_much(qn_context *ctx)
     qn_status st;
 
     if ((st = qn_dataset_arrays(&ds, 10, three, 3, &(qn_arrays_opt){.context = ctx, .copy = true})) ||
-        (st = qn_dataset_split(&a, &b, ds, 0.5)) ||
-        (st = qn_dataset_concat(&c, (qn_dataset *[]){b, a}, 2)) ||
+        (st = qn_dataset_split(&a, &b, ds, 0.5)) || (st = qn_dataset_concat(&c, (qn_dataset *[]){b, a}, 2)) ||
         (st = qn_dataset_map(&m, c, &(qn_map_opt){.map = twice})))
         goto done;
     st = qn_dataset_read(m, (int64_t[]){1}, 1, out);

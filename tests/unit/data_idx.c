@@ -66,7 +66,8 @@ static void good(void)
     CHECK(raw[0] == 255 && raw[11] == 5);
     qn_dataset_close(&ds);
     out[0] = x; /* f32, vectors, signed 16-bit labels */
-    CHECK_OK(read_idx(&ds, TEXT("\0\0\15\2\0\0\0\2\0\0\0\1\77\200\0\0\300\0\0\0"), TEXT("\0\0\13\1\0\0\0\2\1\2\0\7"), NULL));
+    CHECK_OK(
+        read_idx(&ds, TEXT("\0\0\15\2\0\0\0\2\0\0\0\1\77\200\0\0\300\0\0\0"), TEXT("\0\0\13\1\0\0\0\2\1\2\0\7"), NULL));
     CHECK_INT(qn_dataset_field(ds, 0)->shape.rank, 1);
     CHECK_OK(qn_dataset_read(ds, both, 2, out));
     CHECK(x[0] == -2 && x[1] == 1 && y[0] == 7 && y[1] == 258);
@@ -109,7 +110,8 @@ static const struct broken broken[] = {
     {"idx: more values", TEXT(IMAGES "x"), TEXT(LABELS), QN_E_FORMAT, "goes on after the 12 bytes"},
     {"idx: f64 images", TEXT("\0\0\16\1\0\0\0\0"), TEXT(LABELS), QN_E_UNSUPPORTED, "f64, expected u8 or f32"},
     {"idx: i32 images", TEXT("\0\0\14\1\0\0\0\0"), TEXT(LABELS), QN_E_UNSUPPORTED, "i32, expected u8 or f32"},
-    {"idx: f32 labels", TEXT(IMAGES), TEXT("\0\0\15\1\0\0\0\2\0\0\0\0\0\0\0\0"), QN_E_UNSUPPORTED, "f32, expected integers"},
+    {"idx: f32 labels", TEXT(IMAGES), TEXT("\0\0\15\1\0\0\0\2\0\0\0\0\0\0\0\0"), QN_E_UNSUPPORTED,
+     "f32, expected integers"},
     {"idx: images as labels", TEXT(IMAGES), TEXT(IMAGES), QN_E_FORMAT, "y.idx: rank 3, expected labels"},
     {"idx: fewer labels", TEXT(IMAGES), TEXT("\0\0\10\1\0\0\0\1\7"), QN_E_FORMAT, "y.idx: 1 labels, but x.idx has 2"},
     {"idx: label out of range", TEXT(IMAGES), TEXT("\0\0\10\1\0\0\0\2\7\12"), QN_E_FORMAT,

@@ -54,10 +54,12 @@ static qn_status pass(void *user, const qn_sample *s)
 
 static qn_dataset *source(qn_context *ctx, int64_t samples)
 {
-    static const qn_field field[] = {{NULL, QN_FIELD_INPUT, QN_I64, {0, {0}}}, {NULL, QN_FIELD_TARGET, QN_U8, {0, {0}}}};
+    static const qn_field field[] = {{NULL, QN_FIELD_INPUT, QN_I64, {0, {0}}},
+                                     {NULL, QN_FIELD_TARGET, QN_U8, {0, {0}}}};
     qn_dataset *ds = NULL, *mapped = NULL;
 
-    CHECK_OK(qn_dataset_source(&ds, ctx, &(qn_source){.samples = samples, .field = field, .fields = 2, .read = numbers}));
+    CHECK_OK(
+        qn_dataset_source(&ds, ctx, &(qn_source){.samples = samples, .field = field, .fields = 2, .read = numbers}));
     CHECK_OK(qn_dataset_map(&mapped, ds, &(qn_map_opt){.map = pass}));
     qn_dataset_close(&ds);
     return mapped;
@@ -110,16 +112,16 @@ static void in_order(void)
         int64_t samples, batch;
         bool drop;
         int64_t want, batches;
-    } cases[] = {{0, 4, false, 0, 0},    {1, 1, false, 1, 1},     {1, 4, false, 1, 1},     {1, 4, true, 0, 0},
-                 {7, 7, false, 7, 1},    {7, 8, false, 7, 1},     {13, 5, false, 13, 3},   {13, 5, true, 10, 2},
-                 {15, 5, true, 15, 3},   {997, 64, false, 997, 16}};
+    } cases[] = {{0, 4, false, 0, 0},  {1, 1, false, 1, 1},      {1, 4, false, 1, 1},   {1, 4, true, 0, 0},
+                 {7, 7, false, 7, 1},  {7, 8, false, 7, 1},      {13, 5, false, 13, 3}, {13, 5, true, 10, 2},
+                 {15, 5, true, 15, 3}, {997, 64, false, 997, 16}};
 
     for (size_t i = 0; i < QNI_COUNT(cases); i++)
         for (int threads = 0; threads < 4; threads++) {
             int64_t got[MOST];
-            struct qni_loader *l = loader(NULL, cases[i].samples,
-                                          &(struct qni_loader_opt){.batch = cases[i].batch, .threads = threads,
-                                                                   .drop_remainder = cases[i].drop});
+            struct qni_loader *l = loader(
+                NULL, cases[i].samples,
+                &(struct qni_loader_opt){.batch = cases[i].batch, .threads = threads, .drop_remainder = cases[i].drop});
 
             CHECK_INT(qni_loader_batches(l), cases[i].batches);
             CHECK_INT(qni_loader_samples(l), cases[i].want);
@@ -141,8 +143,8 @@ static void shuffled(void)
     slow_us = 20;
     for (int threads = 0; threads <= 5; threads++)
         for (int slots = threads ? 0 : 1; slots < 4; slots++) {
-            struct qni_loader *l = loader(ctx, 503, &(struct qni_loader_opt){.batch = 32, .threads = threads,
-                                                                             .slots = slots, .shuffle = true});
+            struct qni_loader *l = loader(
+                ctx, 503, &(struct qni_loader_opt){.batch = 32, .threads = threads, .slots = slots, .shuffle = true});
 
             for (int epoch = 0; epoch < 2; epoch++) {
                 bool seen[503] = {false};
@@ -225,14 +227,15 @@ static void permutations(void)
 
 static void steady(void)
 {
-    qn_context_opt opt = {.alloc = counting_alloc, .realloc = counting_realloc, .free = plain_free, .threads = 3,
-                          .store_dir = ""};
+    qn_context_opt opt = {
+        .alloc = counting_alloc, .realloc = counting_realloc, .free = plain_free, .threads = 3, .store_dir = ""};
     qn_context *ctx = NULL;
     int64_t got[MOST];
 
     CHECK_OK(qn_context_create(&ctx, &opt));
     for (int threads = 0; threads < 4; threads++) {
-        struct qni_loader *l = loader(ctx, 700, &(struct qni_loader_opt){.batch = 16, .threads = threads, .shuffle = true});
+        struct qni_loader *l =
+            loader(ctx, 700, &(struct qni_loader_opt){.batch = 16, .threads = threads, .shuffle = true});
         int before = allocations;
 
         for (int epoch = 0; epoch < 5; epoch++)
