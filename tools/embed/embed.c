@@ -145,6 +145,10 @@ int main(int argc, char **argv)
         write_string(out, u.text);
         write_string(out, undefs.text);
         fprintf(out, "    },\n");
+        for (int m = 0; m < u.macros; m++)
+            free(u.macro[m]);
+        free(u.text);
+        free(undefs.text);
     }
     fprintf(out, "    { 0 }\n};\nconst size_t qni_sources_count = %d;\n", argc - 3);
     if (fclose(out))
