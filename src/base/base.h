@@ -93,6 +93,13 @@ void qni_text_free(struct qni_text *t);
 /* Shortest decimal text that reads back as the same float, with '.', whatever the locale; for OpenCL C and JSON. */
 const char *qni_float_text(float v, char *text, size_t bytes);
 
+/* ---- number.c ---- */
+
+/* The whole text is a decimal number (no blanks, no "inf", no hexadecimal), finite as a double. */
+bool qni_parse_number(const char *s, size_t n, double *out);
+/* Short decimal text that reads back as the same double, with a point; "NaN", "Infinity", "-Infinity". 32 bytes are enough. */
+const char *qni_double_text(double v, char *text, size_t bytes);
+
 /* ---- hash.c: 64-bit FNV-1a with a final mix; for keys and checksums, not for security ---- */
 
 #define QNI_HASH_START UINT64_C(0xcbf29ce484222325)
