@@ -13,6 +13,7 @@ struct probe {
     const struct qni_cl *cl;
     cl_platform_id platform;
     cl_device_id id;
+    qn_status status; /* QN_E_HOST_MEMORY sticks; what a device does not answer is no failure */
 };
 
 /* A driver's text, cut to fit, without the spaces some put around it. */
@@ -28,7 +29,7 @@ static void tidy(char *text)
 }
 
 /* Any text a device or platform answers with, at whatever length; the caller frees it. NULL when there is none. */
-static char *query_text(const struct probe *p, bool of_platform, cl_uint what)
+static char *query_text(struct probe *p, bool of_platform, cl_uint what)
 {
     size_t bytes = 0;
     cl_int e;
@@ -36,7 +37,7 @@ static char *query_text(const struct probe *p, bool of_platform, cl_uint what)
 
     e = of_platform ? p->cl->GetPlatformInfo(p->platform, what, 0, NULL, &bytes)
                     : p->cl->GetDeviceInfo(p->id, what, 0, NULL, &bytes);
-    if (e || bytes > (size_t)1 << 20 || qni_calloc(p->ctx, &text, bytes + 1, 1))
+    if (e || bytes > (size_t)1 << 20 || p->status || (p->status = qni_calloc(p->ctx, &text, bytes + 1, 1)))
         return NULL;
     e = of_platform ? p->cl->GetPlatformInfo(p->platform, what, bytes, text, NULL)
                     : p->cl->GetDeviceInfo(p->id, what, bytes, text, NULL);
@@ -45,7 +46,7 @@ static char *query_text(const struct probe *p, bool of_platform, cl_uint what)
     return text;
 }
 
-static void copy_text(const struct probe *p, bool of_platform, cl_uint what, char *out, size_t bytes)
+static void copy_text(struct probe *p, bool of_platform, cl_uint what, char *out, size_t bytes)
 {
     char *text = query_text(p, of_platform, what);
 
@@ -166,7 +167,7 @@ static size_t find_align(const struct probe *p)
     return align;
 }
 
-static void find_extensions(const struct probe *p, struct qni_caps *out)
+static void find_extensions(struct probe *p, struct qni_caps *out)
 {
     char *text = query_text(p, false, CL_DEVICE_EXTENSIONS);
 
@@ -180,8 +181,8 @@ static void find_extensions(const struct probe *p, struct qni_caps *out)
 qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni_cl *cl, cl_platform_id platform,
                          cl_device_id id)
 {
-    const struct probe probe = { ctx, cl, platform, id }, *p = &probe;
-    const char *algo = qni_env(ctx, "QUERN_ALGO");
+    struct probe probe = { ctx, cl, platform, id, QN_OK }, *p = &probe;
+    const char *algo = qni_env(ctx, "QUERN_ALGO"), *asked = qni_env(ctx, "QUERN_QUIRKS"), *unknown = NULL;
     cl_device_type type = 0;
     cl_device_local_mem_type local = 0;
 
@@ -192,10 +193,16 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
     copy_text(p, false, CL_DRIVER_VERSION, out->driver, sizeof(out->driver));
     copy_text(p, false, CL_DEVICE_VERSION, out->version, sizeof(out->version));
     parse_version(out);
+    if (p->status)
+        return p->status;
     if (!query(p, CL_DEVICE_TYPE, &type, sizeof(type)))
         return qni_error(QN_E_DEVICE, "device '%s' of platform '%s' does not answer", out->name, out->platform);
 
     out->quirks = qni_quirks_find(out);
+    if (asked)
+        out->quirks |= qni_quirks_parse(asked, &unknown);
+    if (unknown)
+        qni_log(ctx, QN_LOG_WARNING, "QUERN_QUIRKS names an unknown quirk: %s", unknown);
     out->type = one_type(type, out->quirks);
     out->global_bytes = query_u64(p, CL_DEVICE_GLOBAL_MEM_SIZE);
     out->alloc_bytes = query_u64(p, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
@@ -219,6 +226,8 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
     find_extensions(p, out);
     find_vector(p, out);
     find_shape(p, out);
+    if (p->status)
+        return p->status;
     if (algo && (size_t)snprintf(out->algo, sizeof(out->algo), "%s", algo) >= sizeof(out->algo))
         return qni_error(QN_E_ARG, "QUERN_ALGO is longer than %zu characters", sizeof(out->algo) - 1);
     return QN_OK;

@@ -11,15 +11,29 @@ qn_device *qni_device_retain(qn_device *dev)
     return dev;
 }
 
+static cl_int finish(qn_device *dev, cl_command_queue queue)
+{
+    cl_event marker = NULL;
+    cl_int e;
+
+    if (!(dev->caps.quirks & QNI_QUIRK_FINISH))
+        return dev->cl->Finish(queue);
+    if ((e = dev->cl->EnqueueMarkerWithWaitList(queue, 0, NULL, &marker)))
+        return e;
+    e = dev->cl->WaitForEvents(1, &marker);
+    dev->cl->ReleaseEvent(marker);
+    return e;
+}
+
 static void destroy(qn_device *dev)
 {
     qn_context *ctx = dev->ctx;
 
     /* Copies to and from the host may still run; their memory must not outlive us by accident. */
     if (dev->queue && !dev->wrapped && !atomic_load(&dev->lost))
-        dev->cl->Finish(dev->queue);
+        (void)finish(dev, dev->queue);
     if (dev->upload && dev->upload != dev->queue && !atomic_load(&dev->lost))
-        dev->cl->Finish(dev->upload);
+        (void)finish(dev, dev->upload);
     if (dev->programs_destroy)
         dev->programs_destroy(dev);
     qni_pool_destroy(&dev->pool, dev);
@@ -238,16 +252,25 @@ const char *qn_device_build_log(qn_device *dev)
     return log;
 }
 
+qn_status qni_queue_finish(qn_device *dev, cl_command_queue queue)
+{
+    qn_status st = qni_device_check(dev);
+    cl_int e;
+
+    if (st)
+        return st;
+    if ((e = finish(dev, queue)))
+        return qni_device_error(dev, e, "waiting for %s", dev->caps.name);
+    return QN_OK;
+}
+
 qn_status qn_device_finish(qn_device *dev)
 {
     qn_status st;
-    cl_int e;
 
     if (!dev)
         return qni_error(QN_E_ARG, "dev is NULL");
-    if ((st = qni_device_check(dev)))
+    if ((st = qni_queue_finish(dev, dev->upload)))
         return st;
-    if ((e = dev->cl->Finish(dev->upload)) || (e = dev->cl->Finish(dev->queue)))
-        return qni_device_error(dev, e, "waiting for %s", dev->caps.name);
-    return QN_OK;
+    return qni_queue_finish(dev, dev->queue);
 }

@@ -102,7 +102,8 @@ enum qni_quirk {
     QNI_QUIRK_ONE_THREAD = 1u << 3,     /* calls from several host threads assert: serialise */
     QNI_QUIRK_CPU = 1u << 4,            /* a CPU, whatever type it claims to be */
     QNI_QUIRK_LAST = 1u << 5,           /* works, but any other implementation for the same hardware is preferred */
-    QNI_QUIRK_ASK = 1u << 6             /* a tool, not for work: only opened when it is asked for by name or number */
+    QNI_QUIRK_ASK = 1u << 6,            /* a tool, not for work: only opened when it is asked for by name or number */
+    QNI_QUIRK_FINISH = 1u << 7          /* clFinish returns too early: wait for a marker instead */
 };
 
 struct qni_caps {
@@ -143,10 +144,14 @@ const char *qni_caps_unusable(const struct qni_caps *caps);
 
 /* ---- quirks.c ---- */
 
-/* All quirk bits of a device, by its platform, name and driver. */
+/* All quirk bits of a device, by its platform, name and driver. $QUERN_QUIRKS adds more: "one_queue,no_binaries". */
 unsigned qni_quirks_find(const struct qni_caps *caps);
 /* The i-th table row that fits a device: its bits and why; false when there are no more. */
 bool qni_quirks_get(const struct qni_caps *caps, size_t i, unsigned *bits, const char **reason);
+/* "one_queue", for one bit. */
+const char *qni_quirk_name(unsigned bit);
+/* The bits of a list of names; *unknown points to the last name that is none, or is NULL. */
+unsigned qni_quirks_parse(const char *text, const char **unknown);
 
 /* ---- select.c: every device there is, and the one to open ---- */
 
@@ -192,6 +197,8 @@ struct qn_device {
 
 qn_device *qni_device_retain(qn_device *dev);
 void qni_device_release(qn_device **dev);
+/* Wait for all that was enqueued on one of the device's queues. Instead of clFinish, which is not sound everywhere. */
+qn_status qni_queue_finish(qn_device *dev, cl_command_queue queue);
 
 /* ---- pool.c: storage, sub-allocated from chunks, counted ----
  *

@@ -32,7 +32,7 @@ struct qni_pool {
     struct qni_chunk *chunks;
     uint64_t current, peak; /* bytes of all buffers */
     size_t buffers;
-    bool alone;             /* $QUERN_DEBUG_ALLOC: every storage has an exact buffer, so that a checker sees its ends */
+    bool alone;             /* $QUERN_DEBUG_ALLOC: each storage has an exact buffer, whose ends a checker can watch */
 };
 
 const char *qni_bytes_text(uint64_t bytes, char *text, size_t size)
@@ -59,8 +59,9 @@ static qn_status no_room(qn_device *dev, size_t bytes, cl_int e)
 {
     char asked[32], used[32], total[32], largest[32];
 
-    return qni_error(QN_E_DEVICE_MEMORY, "no device memory for %s (%zu bytes): %s in use, %s has %s in all and %s for a "
-                     "single buffer%s%s", qni_bytes_text(bytes, asked, sizeof(asked)), bytes,
+    return qni_error(QN_E_DEVICE_MEMORY,
+                     "no device memory for %s (%zu bytes): %s in use, %s has %s in all and %s for a single buffer%s%s",
+                     qni_bytes_text(bytes, asked, sizeof(asked)), bytes,
                      qni_bytes_text(dev->pool->current, used, sizeof(used)), dev->caps.name,
                      qni_bytes_text(dev->caps.global_bytes, total, sizeof(total)),
                      qni_bytes_text(dev->caps.alloc_bytes, largest, sizeof(largest)), e ? ": " : "",

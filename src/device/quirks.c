@@ -16,13 +16,23 @@ static const struct quirk {
       "an interpreter that looks for faults, thousands of times slower than the machine below it" },
     { "oclgrind", NULL, NULL, QNI_QUIRK_NO_USER_EVENTS, "a command that waits for a user event never starts (21.10)" },
     { "oclgrind", NULL, NULL, QNI_QUIRK_ONE_THREAD, "calls from several host threads end in an assertion (21.10)" },
-    { "oclgrind", NULL, NULL, QNI_QUIRK_ONE_QUEUE, "its second queue only moves when somebody waits for it (21.10)" },
     { "rusticl", NULL, NULL, QNI_QUIRK_NO_BINARIES, "a damaged program binary aborts the process (Mesa 22.3)" },
+    { "rusticl", NULL, NULL, QNI_QUIRK_FINISH, "clFinish does not wait for what was flushed before it (Mesa 22.3)" },
     { NULL, "llvmpipe", NULL, QNI_QUIRK_CPU, "Mesa's software rasteriser, also where it says that it is a GPU" },
     { NULL, "llvmpipe", NULL, QNI_QUIRK_LAST, "many times slower than other implementations for the same CPU" },
-    { NULL, "softpipe", NULL, QNI_QUIRK_CPU | QNI_QUIRK_LAST, "Mesa's interpreter, also where it says that it is a GPU" },
-    { "fpga emulation", NULL, NULL, QNI_QUIRK_CPU | QNI_QUIRK_ASK, "emulates an accelerator on the CPU, for developers" },
-    { NULL, "fpga emulation", NULL, QNI_QUIRK_CPU | QNI_QUIRK_ASK, "emulates an accelerator on the CPU, for developers" },
+    { NULL, "softpipe", NULL, QNI_QUIRK_CPU, "Mesa's interpreter, also where it says that it is a GPU" },
+    { NULL, "softpipe", NULL, QNI_QUIRK_LAST, "many times slower than other implementations for the same CPU" },
+    { "fpga emulation", NULL, NULL, QNI_QUIRK_CPU | QNI_QUIRK_ASK, "emulates an FPGA on the CPU, for developers" },
+    { NULL, "fpga emulation", NULL, QNI_QUIRK_CPU | QNI_QUIRK_ASK, "emulates an FPGA on the CPU, for developers" },
+};
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} names[] = {
+    { "no_binaries", QNI_QUIRK_NO_BINARIES }, { "one_queue", QNI_QUIRK_ONE_QUEUE },
+    { "no_user_events", QNI_QUIRK_NO_USER_EVENTS }, { "one_thread", QNI_QUIRK_ONE_THREAD }, { "cpu", QNI_QUIRK_CPU },
+    { "last", QNI_QUIRK_LAST }, { "ask", QNI_QUIRK_ASK }, { "finish", QNI_QUIRK_FINISH },
 };
 
 static bool has_part(const char *text, const char *part)
@@ -55,4 +65,31 @@ bool qni_quirks_get(const struct qni_caps *caps, size_t i, unsigned *bits, const
         return true;
     }
     return false;
+}
+
+const char *qni_quirk_name(unsigned bit)
+{
+    for (size_t i = 0; i < QNI_COUNT(names); i++)
+        if (names[i].bit == bit)
+            return names[i].name;
+    return "?";
+}
+
+unsigned qni_quirks_parse(const char *text, const char **unknown)
+{
+    unsigned bits = 0;
+
+    *unknown = NULL;
+    while (*text) {
+        size_t n = strcspn(text, ","), i = 0;
+
+        while (i < QNI_COUNT(names) && (strlen(names[i].name) != n || strncmp(names[i].name, text, n)))
+            i++;
+        if (i < QNI_COUNT(names))
+            bits |= names[i].bit;
+        else if (n)
+            *unknown = text;
+        text += n + (text[n] == ',');
+    }
+    return bits;
 }

@@ -110,8 +110,12 @@ static qn_status add_platform(struct qni_found **found, size_t *count, size_t *c
         f->id = ids[i];
         f->info.platform_index = index;
         f->info.device_index = (int)i;
-        if (qni_caps_probe(&f->caps, ctx, cl, platform, ids[i]))
+        st = qni_caps_probe(&f->caps, ctx, cl, platform, ids[i]);
+        if (st && st != QN_E_DEVICE)
+            goto done;
+        if (st)
             f->caps.available = false;
+        st = QN_OK;
         qni_device_info(&f->info, &f->caps);
     }
 done:

@@ -42,14 +42,17 @@ static struct qni_found machine(int platform, int device, const char *platform_n
     return f;
 }
 
-#define NVIDIA   machine(0, 0, "NVIDIA CUDA", "GeForce RTX 3060", "NVIDIA Corporation", CL_DEVICE_TYPE_GPU, false, 28, 1777)
-#define RADEON   machine(1, 0, "AMD Accelerated", "gfx1100", "Advanced Micro Devices", CL_DEVICE_TYPE_GPU, false, 96, 2500)
-#define IRIS     machine(2, 0, "Intel(R) OpenCL HD", "Intel(R) Iris Xe", "Intel(R) Corporation", CL_DEVICE_TYPE_GPU, true, 96, 1350)
-#define POCL     machine(3, 0, "Portable Computing Language", "pthread-haswell", "GenuineIntel", CL_DEVICE_TYPE_CPU, true, 16, 3000)
-#define LLVMPIPE machine(4, 0, "rusticl", "llvmpipe (LLVM 15)", "Mesa", CL_DEVICE_TYPE_GPU, true, 64, 4000)
-#define OCLGRIND machine(5, 0, "Oclgrind", "Oclgrind Simulator", "Oclgrind", CL_DEVICE_TYPE_GPU, false, 1, 1)
-#define FPGA     machine(6, 0, "Intel(R) FPGA Emulation Platform", "Intel(R) FPGA Emulation Device", "Intel", CL_DEVICE_TYPE_ACCELERATOR, false, 16, 3000)
-#define DSP      machine(7, 1, "Board", "DSP", "Maker", CL_DEVICE_TYPE_ACCELERATOR, false, 4, 800)
+#define GPU         CL_DEVICE_TYPE_GPU
+#define CPU         CL_DEVICE_TYPE_CPU
+#define ACCELERATOR CL_DEVICE_TYPE_ACCELERATOR
+#define NVIDIA      machine(0, 0, "NVIDIA CUDA", "GeForce RTX 3060", "NVIDIA Corporation", GPU, false, 28, 1777)
+#define RADEON      machine(1, 0, "AMD Accelerated", "gfx1100", "Advanced Micro Devices", GPU, false, 96, 2500)
+#define IRIS        machine(2, 0, "Intel(R) OpenCL HD", "Intel(R) Iris Xe", "Intel(R) Corporation", GPU, true, 96, 1350)
+#define POCL        machine(3, 0, "Portable Computing Language", "pthread-haswell", "GenuineIntel", CPU, true, 16, 3000)
+#define LLVMPIPE    machine(4, 0, "rusticl", "llvmpipe (LLVM 15)", "Mesa", GPU, true, 64, 4000)
+#define OCLGRIND    machine(5, 0, "Oclgrind", "Oclgrind Simulator", "Oclgrind", GPU, false, 1, 1)
+#define FPGA        machine(6, 0, "FPGA Emulation Platform", "Emulator", "Intel", ACCELERATOR, false, 16, 3000)
+#define DSP         machine(7, 1, "Board", "DSP", "Maker", ACCELERATOR, false, 4, 800)
 
 static void choosing(void)
 {
@@ -156,6 +159,14 @@ static void quirks(void)
     CHECK(!qni_quirks_get(&f.caps, 0, &bits, &reason));
     f = OCLGRIND;
     CHECK(f.caps.quirks & QNI_QUIRK_ASK && f.caps.quirks & QNI_QUIRK_NO_USER_EVENTS);
+
+    CHECK_INT(qni_quirks_parse("one_queue,,finish", &reason), QNI_QUIRK_ONE_QUEUE | QNI_QUIRK_FINISH);
+    CHECK(!reason);
+    CHECK_INT(qni_quirks_parse("ask,one", &reason), QNI_QUIRK_ASK);
+    CHECK_STR(reason, "one");
+    for (unsigned bit = 1; bit <= QNI_QUIRK_FINISH; bit <<= 1)
+        CHECK_INT(qni_quirks_parse(qni_quirk_name(bit), &reason), bit);
+    CHECK_STR(qni_quirk_name(1u << 31), "?");
 }
 
 /* ---- the devices that are here ---- */
@@ -226,12 +237,13 @@ static void environment(void)
     static const struct {
         const char *name, *value;
     } set[] = { { "QUERN_SHAPE", "gpu" }, { "QUERN_VECTOR", "8" }, { "QUERN_ALGO", "conv=x,gemm=y" },
-                { "QUERN_DEBUG_ALLOC", "1" } };
+                { "QUERN_DEBUG_ALLOC", "1" }, { "QUERN_QUIRKS", "one_queue" } };
     qn_device *dev = NULL;
     qn_context *ctx = NULL;
     qn_device_info info;
     uint64_t now = 0;
     struct qni_storage *s = NULL;
+    char endless[400] = "";
 
     CHECK_OK(qn_device_get_info(test_device(), &info));
     for (size_t i = 0; i < QNI_COUNT(set); i++)
@@ -240,12 +252,16 @@ static void environment(void)
     CHECK_INT(dev->caps.shape, QNI_GPU_SHAPED);
     CHECK_INT(dev->caps.vector, 8);
     CHECK_INT(dev->caps.registers, 16);
+    CHECK(dev->upload == dev->queue);
     CHECK_STR(dev->caps.algo, "conv=x,gemm=y");
     CHECK_OK(qni_storage_create(&s, dev, 3));
     CHECK_OK(qn_device_memory(dev, &now, NULL));
     CHECK_INT(now, 3);
     qni_storage_release(&s);
     qn_device_close(&dev);
+    memset(endless, 'a', sizeof(endless) - 1);
+    setenv("QUERN_ALGO", endless, 1);
+    CHECK_STATUS(qn_device_open(&dev, NULL, NULL), QN_E_ARG, "QUERN_ALGO is longer");
 
     CHECK_OK(qn_context_create(&ctx, &(qn_context_opt){ .no_environment = true }));
     CHECK_OK(qn_device_open(&dev, ctx, info.name));
@@ -254,6 +270,39 @@ static void environment(void)
     qn_context_destroy(&ctx);
     for (size_t i = 0; i < QNI_COUNT(set); i++)
         unsetenv(set[i].name);
+}
+
+static void *open_and_close(void *arg)
+{
+    qn_device *dev = NULL;
+    qn_tensor *t = NULL;
+    float x = 1;
+
+    for (int i = 0; i < 5; i++) {
+        if (qn_device_open(&dev, NULL, NULL) || qn_tensor_create(&t, dev, QN_F32, 0, NULL) ||
+            qn_tensor_write(t, &x, sizeof(x)))
+            return arg;
+        qn_device_close(&dev);
+        qn_tensor_destroy(&t);
+    }
+    return NULL;
+}
+
+static void threads(void)
+{
+    pthread_t thread[4];
+    void *failed;
+
+    if (test_device()->caps.quirks & QNI_QUIRK_ONE_THREAD) {
+        test_skip("%s stands no calls from several threads", test_device()->caps.platform);
+        return;
+    }
+    for (size_t i = 0; i < QNI_COUNT(thread); i++)
+        CHECK_INT(pthread_create(&thread[i], NULL, open_and_close, thread), 0);
+    for (size_t i = 0; i < QNI_COUNT(thread); i++) {
+        CHECK_INT(pthread_join(thread[i], &failed), 0);
+        CHECK(!failed);
+    }
 }
 
 /* ---- an application's own objects ---- */
@@ -374,6 +423,7 @@ static void lost(void)
     CHECK_OK(qn_tensor_create(&t, dev, QN_U8, 0, NULL));
     CHECK_OK(qn_tensor_write(t, &c, 1));
     dev->ctx->cl->Finish = gone; /* this context's own table */
+    dev->caps.quirks &= ~(unsigned)QNI_QUIRK_FINISH;
     CHECK_STATUS(qn_device_finish(dev), QN_E_DEVICE_LOST, "CL_DEVICE_NOT_AVAILABLE");
     CHECK_STATUS(qn_device_finish(dev), QN_E_DEVICE_LOST, "was lost earlier");
     CHECK_STATUS(qn_tensor_write(t, &c, 1), QN_E_DEVICE_LOST, "lost");
@@ -391,6 +441,7 @@ int main(void)
     test_run("device: the list has one chosen, and it is the one that opens", listing);
     test_run("device: open, several at once, close", opening);
     test_run("device: the environment counts where the context lets it", environment);
+    test_run("device: many threads open and close", threads);
     test_run("device: an application's context, queue and buffers", wrapping);
     test_run("device: OpenCL errors as what the caller can do", errors);
     test_run("device: a lost device stays lost", lost);

@@ -26,13 +26,22 @@ static void print_short(const struct qni_found *found, size_t count)
 static void print_own(const struct qni_caps *c)
 {
     const char *reason;
-    unsigned bits;
+    unsigned bits, rest = c->quirks;
 
     printf("    %-48s %s\n", "quern: algorithms shaped for", c->shape == QNI_CPU_SHAPED ? "a CPU" : "a GPU");
     printf("    %-48s %d lanes, %d registers\n", "quern: f32 vectors", c->vector, c->registers);
     printf("    %-48s %zu bytes\n", "quern: parts of buffers start at multiples of", c->align_bytes);
-    for (size_t i = 0; qni_quirks_get(c, i, &bits, &reason); i++)
-        printf("    %-48s %s\n", "quern: known of it", reason);
+    for (size_t i = 0; qni_quirks_get(c, i, &bits, &reason); i++) {
+        printf("    %-48s %s:", "quern: quirk", reason);
+        for (unsigned bit = 1; bit && bit <= bits; bit <<= 1)
+            if (bits & bit)
+                printf(" %s", qni_quirk_name(bit));
+        printf("\n");
+        rest &= ~bits;
+    }
+    for (unsigned bit = 1; bit && bit <= rest; bit <<= 1)
+        if (rest & bit)
+            printf("    %-48s QUERN_QUIRKS says so: %s\n", "quern: quirk", qni_quirk_name(bit));
 }
 
 static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found, size_t count)
