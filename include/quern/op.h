@@ -39,7 +39,8 @@ typedef enum qn_act {
 typedef enum qn_padding {
     QN_VALID = 0,      /**< nothing: windows stay inside */
     QN_SAME,           /**< zeros, so that the output is the input's size over the stride, rounded up; the odd one at the end */
-    QN_EXPLICIT        /**< given numbers: top, bottom, left, right */
+    QN_EXPLICIT,       /**< given numbers: top, bottom, left, right */
+    QN_CAUSAL          /**< convolution of sequences: zeros before, so that no output sees what comes after it */
 } qn_padding;
 
 /** Bytes of device scratch qn_op_run() needs; 0 for NULL. Threads: any. */

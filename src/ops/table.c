@@ -3,9 +3,11 @@
  * Every operation. One line each: a declaration and an entry. */
 #include "ops/op.h"
 
+extern const struct qni_op qni_op_conv2d, qni_op_conv2d_backward_data, qni_op_conv2d_backward_filter;
 extern const struct qni_op qni_op_avgpool, qni_op_avgpool_grad, qni_op_maxpool, qni_op_maxpool_grad;
 
 const struct qni_op *const qni_ops[] = {
+    &qni_op_conv2d, &qni_op_conv2d_backward_data, &qni_op_conv2d_backward_filter,
     &qni_op_avgpool, &qni_op_avgpool_grad, &qni_op_maxpool, &qni_op_maxpool_grad,
     NULL
 };
