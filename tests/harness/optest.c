@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ops/primitive.h"
 #include "optest_internal.h"
 
 #define GUARD_BYTES     1024
@@ -258,6 +259,11 @@ static void one_algorithm(const void *arg)
                                        r->algo)))
         return;
     CHECK_STR(qn_op_algorithm(op), r->algo->name);
+    if (c->step || c->device) {
+        static const uint32_t zeros[QNI_STEP_WORDS];
+
+        CHECK_OK(qni_primitive_set_blocks(op, c->step ? c->step : zeros, c->device ? c->device : zeros));
+    }
     for (int k = 0; k < 2; k++) {
         lay_out(&l[k], r, qn_op_scratch_bytes(op), k == 1);
         image[k] = optest_alloc(l[k].bytes, 1);

@@ -37,6 +37,7 @@ struct optest_case {
     /* NULL, or change the numbers that were drawn for the inputs, where they depend on each other; keep them such as
      * their dtypes hold. */
     void (*prepare)(const struct qni_problem *p, double *const *in);
+    const uint32_t *step, *device; /* NULL: zeros; or the words of the step and device blocks (QNI_STEP_WORDS each) */
     double slack;     /* 0 or a factor on the bound, for operations whose built-ins are allowed several ULP */
     bool small_grad;  /* gradient is checked too, by finite differences of ref through the graph: keep it tiny,
                          * and away from kinks (OPTEST_DISTINCT); without an epilogue */

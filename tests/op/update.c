@@ -1,0 +1,126 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "optest.h"
+#include "ops/optim/optim.h"
+#include "ops/primitive.h"
+
+#define RATE 0.01f
+#define TAKEN 6u /* steps before this one */
+
+/* The learning rate's bits are those of 0.01f. */
+static const uint32_t step_block[QNI_STEP_WORDS] = {0x3c23d70a};
+static const uint32_t device_block[QNI_STEP_WORDS] = {TAKEN};
+
+static double sgd(const struct qni_update *t, double w, double g, double s[3])
+{
+    const double m = (double)t->momentum, lr = (double)RATE;
+
+    if (m == 0)
+        return w - lr * g;
+    s[0] = s[0] * m - g * lr;
+    return w + (t->nesterov ? s[0] * m - g * lr : s[0]);
+}
+
+static double adam(const struct qni_update *t, double w, double g, double s[3])
+{
+    const double b1 = (double)t->beta1, b2 = (double)t->beta2, n = TAKEN + 1;
+    const double alpha = (double)RATE * sqrt(1 - pow(b2, n)) / (1 - pow(b1, n));
+
+    s[0] += (g - s[0]) * (1 - b1);
+    s[1] += (g * g - s[1]) * (1 - b2);
+    if (t->amsgrad)
+        s[2] = fmax(s[2], s[1]);
+    return w - s[0] * alpha / (sqrt(s[t->amsgrad ? 2 : 1]) + (double)t->epsilon);
+}
+
+static double rmsprop(const struct qni_update *t, double w, double g, double s[3])
+{
+    const double rho = (double)t->rho;
+    double v, by;
+
+    v = s[0] = rho * s[0] + (1 - rho) * g * g;
+    if (t->centered) {
+        s[1] = rho * s[1] + (1 - rho) * g;
+        v -= s[1] * s[1];
+    }
+    by = (double)RATE * g / sqrt(v + (double)t->epsilon);
+    if (t->momentum != 0)
+        by = s[2] = (double)t->momentum * s[2] + by;
+    return w - by;
+}
+
+static double adagrad(const struct qni_update *t, double w, double g, double s[3])
+{
+    s[0] += g * g;
+    return w - (double)RATE * g / sqrt(s[0] + (double)t->epsilon);
+}
+
+static void ref(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
+{
+    const struct qni_update *t = p->attr;
+    const int64_t n = qni_elements(&p->in[0].shape);
+
+    (void)out;
+    (void)scale;
+    for (int64_t i = 0; i < n; i++) {
+        double w = in[0][i], g = in[1][i] * (p->inputs > 5 && in[5] ? in[5][0] : 1), s[3] = {0};
+
+        if (t->clipvalue > 0)
+            g = fmin(fmax(g, -(double)t->clipvalue), (double)t->clipvalue);
+        if (t->decay_end < 0 || i < t->decay_end)
+            w -= w * (double)t->weight_decay * (double)RATE;
+        for (int k = 0; k < 3; k++)
+            s[k] = p->inputs > 2 + k && in[2 + k] ? in[2 + k][i] : 0;
+        w = p->op == &qni_op_sgd ? sgd(t, w, g, s) : p->op == &qni_op_adam ? adam(t, w, g, s) :
+            p->op == &qni_op_rmsprop ? rmsprop(t, w, g, s) : adagrad(t, w, g, s);
+        in[0][i] = w;
+        for (int k = 0; k < 3; k++)
+            if (p->inputs > 2 + k && in[2 + k])
+                in[2 + k][i] = s[k];
+    }
+    terms[0] = 8;
+}
+
+static void count(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
+{
+    (void)p;
+    (void)out;
+    (void)scale;
+    in[0][0]++;
+    terms[0] = 0;
+}
+
+#define CASE(n, rule, N, without, count, ...) \
+    {.name = n, .op = &qni_op_##rule, .attr = &(const struct qni_update){__VA_ARGS__}, .inputs = count, \
+     .in = {{QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {0}}}, \
+     .fill = {OPTEST_UNIFORM, OPTEST_UNIFORM, OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE}, \
+     .absent = without, .ref = ref, .step = step_block, .device = device_block, .slack = 4}
+#define ADAM .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f
+
+static const struct optest_case cases[] = {
+    CASE("1", sgd, 1, 0, 2, .decay_end = -1),
+    CASE("nothing", sgd, 0, 0, 2, .decay_end = -1),
+    CASE("17", sgd, 17, 0, 2, .clipvalue = 0.5f),
+    CASE("momentum", sgd, 1000, 0, 3, .momentum = 0.9f),
+    CASE("nesterov, decay", sgd, 1025, 0x18, 6, .momentum = 0.9f, .nesterov = 1, .weight_decay = 0.25f, .decay_end = 511),
+    CASE("1", adam, 1, 0, 4, ADAM),
+    CASE("15", adam, 15, 0, 4, ADAM),
+    CASE("16", adam, 16, 0, 4, ADAM),
+    CASE("8193", adam, 8193, 0, 4, ADAM),
+    CASE("scaled, clipped, decayed", adam, 20011, 0x10, 6, ADAM, .clipvalue = 0.4f, .weight_decay = 0.5f, .decay_end = -1),
+    CASE("some decay", adam, 100, 0, 4, ADAM, .weight_decay = 0.5f, .decay_end = 37),
+    CASE("amsgrad", adam, 333, 0, 5, ADAM, .amsgrad = 1),
+    CASE("betas 0", adam, 33, 0, 4, .epsilon = 1e-3f),
+    CASE("plain", rmsprop, 100, 0, 3, .rho = 0.9f, .epsilon = 1e-7f),
+    CASE("momentum", rmsprop, 100, 8, 5, .rho = 0.9f, .epsilon = 1e-7f, .momentum = 0.9f),
+    CASE("plain", adagrad, 100, 0, 3, .epsilon = 1e-7f),
+    {.name = "one", .op = &qni_op_advance, .inputs = 1, .in = {{QN_I32, {1, {16}}}}, .fill = {OPTEST_INTEGER},
+     .fill_max = {1000}, .ref = count},
+};
+
+int main(void)
+{
+    optest_run(cases, QNI_COUNT(cases));
+    return test_end();
+}
