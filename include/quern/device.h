@@ -89,7 +89,11 @@ QN_API qn_status qn_device_get_info(const qn_device *dev, qn_device_info *out);
  */
 QN_API qn_status qn_device_memory(qn_device *dev, uint64_t *current, uint64_t *peak);
 
-/** Log of the last kernel build that failed, with our files and lines; "" if none did. Lent until the next one. Threads: any. */
+/**
+ * Log of the last kernel build that failed, with our files and lines; "" if none did. Lent until the next one.
+ *
+ * Threads: any.
+ */
 QN_API const char *qn_device_build_log(qn_device *dev);
 
 /** Wait until all queued work is done. @retval QN_E_DEVICE or QN_E_DEVICE_LOST what went wrong. Threads: any. */

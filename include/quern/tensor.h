@@ -39,7 +39,11 @@ QN_API qn_status qn_tensor_create(qn_tensor **out, qn_device *dev, qn_dtype dtyp
  */
 QN_API qn_status qn_tensor_view(qn_tensor **out, const qn_tensor *of, int64_t offset, int rank, const int64_t *dim);
 
-/** Give a tensor up and clear the pointer; accepts NULL. Memory that queued work still uses is released after it. Threads: any. */
+/**
+ * Give a tensor up and clear the pointer; accepts NULL. Memory that queued work still uses is released after it.
+ *
+ * Threads: any.
+ */
 QN_API void qn_tensor_destroy(qn_tensor **t);
 
 /** Shape of a tensor; rank 0 for NULL. Threads: any. */

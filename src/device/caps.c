@@ -167,6 +167,17 @@ static size_t find_align(const struct probe *p)
     return align;
 }
 
+/* The first three axes; a device may have more. */
+static void find_group_size(const struct probe *p, struct qni_caps *out)
+{
+    size_t sizes[16], bytes = 0;
+
+    out->group_size[0] = out->group_items;
+    out->group_size[1] = out->group_size[2] = 1;
+    if (!p->cl->GetDeviceInfo(p->id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof(sizes), sizes, &bytes))
+        memcpy(out->group_size, sizes, QNI_MIN(bytes, sizeof(out->group_size)));
+}
+
 static void find_extensions(struct probe *p, struct qni_caps *out)
 {
     char *text = query_text(p, false, CL_DEVICE_EXTENSIONS);
@@ -213,10 +224,7 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
     out->clock_mhz = query_uint(p, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     out->group_items = 1;
     query(p, CL_DEVICE_MAX_WORK_GROUP_SIZE, &out->group_items, sizeof(out->group_items));
-    /* Three axes are the least OpenCL allows; a device with more answers with more bytes than fit. */
-    out->group_size[0] = out->group_size[1] = out->group_size[2] = 1;
-    if (!query(p, CL_DEVICE_MAX_WORK_ITEM_SIZES, out->group_size, sizeof(out->group_size)))
-        out->group_size[0] = out->group_items;
+    find_group_size(p, out);
     out->align_bytes = find_align(p);
     out->available = query_bool(p, CL_DEVICE_AVAILABLE, false);
     out->compiler = query_bool(p, CL_DEVICE_COMPILER_AVAILABLE, false);
