@@ -7,6 +7,7 @@
 #ifndef QUERN_GRAPH_H
 #define QUERN_GRAPH_H
 
+#include <quern/graph_math.h>
 #include <quern/op.h>
 
 QN_BEGIN_DECLS

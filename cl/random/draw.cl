@@ -1,0 +1,4 @@
+/* No kernel of its own: what generated kernels that draw random numbers begin with. */
+#include "common/types.clh"
+#include "common/step.clh"
+#include "common/philox.clh"
