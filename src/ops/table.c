@@ -10,6 +10,7 @@ extern const struct qni_op qni_op_cross_entropy, qni_op_cross_entropy_grad;
 extern const struct qni_op qni_op_adagrad, qni_op_adam, qni_op_advance, qni_op_rmsprop, qni_op_sgd;
 extern const struct qni_op qni_op_reduce;
 extern const struct qni_op qni_op_reshape;
+extern const struct qni_op qni_op_metric_class, qni_op_metric_mean, qni_op_metric_pointwise;
 
 const struct qni_op *const qni_ops[] = {
     &qni_op_conv2d, &qni_op_conv2d_backward_data, &qni_op_conv2d_backward_filter,
@@ -19,5 +20,6 @@ const struct qni_op *const qni_ops[] = {
     &qni_op_eltwise, &qni_op_dropout, &qni_op_random,
     &qni_op_reduce,
     &qni_op_reshape,
+    &qni_op_metric_class, &qni_op_metric_mean, &qni_op_metric_pointwise,
     NULL
 };
