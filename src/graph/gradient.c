@@ -4,6 +4,7 @@
  * operation's rule adds nodes for its inputs' gradients, contributions to one
  * value are added in the order they arise. */
 #include "graph/graph.h"
+#include "ops/eltwise/eltwise.h"
 
 /* Declared here and weak only until the elementwise family brings it. */
 qn_val qn_graph_add(qn_graph *g, qn_val a, qn_val b) __attribute__((weak));
@@ -37,10 +38,9 @@ bool qni_grad_wants(const struct qni_grad *c, int input)
     return id && c->leads[id];
 }
 
-void qni_grad_set(struct qni_grad *c, int input, qn_val dx)
+/* Add a contribution to the gradient of value id, which is input number `input` of the node. */
+static void contribute(struct qni_grad *c, int32_t id, int input, qn_val dx)
 {
-    int32_t id = c->g->node[c->node].in[input];
-
     if (!id || !dx.id || !c->leads[id])
         return;
     if (!qni_shape_equal(&c->g->value[id].shape, &c->g->value[dx.id].shape)) {
@@ -52,7 +52,42 @@ void qni_grad_set(struct qni_grad *c, int input, qn_val dx)
                                        qni_shape_text(&c->g->value[id].shape, b, sizeof(b))));
         return;
     }
-    c->gradient[id] = c->gradient[id].id ? qn_graph_add(c->g, c->gradient[id], dx) : dx;
+    c->gradient[id] = c->gradient[id].id ? qni_elt2(c->g, QNI_ELT_ADD, c->gradient[id], dx, 0, 0) : dx;
+}
+
+void qni_grad_set(struct qni_grad *c, int input, qn_val dx)
+{
+    contribute(c, c->g->node[c->node].in[input], input, dx);
+}
+
+/* Back through y = act(z + bias + residual), so that the operation's own rule sees the gradient of z. */
+static qn_status through_epilogue(struct qni_grad *c)
+{
+    const struct qni_node *node = &c->g->node[c->node];
+    struct qni_epilogue e = node->epilogue;
+    int32_t y = node->out[0], operand[QNI_MAX_IN];
+    int next = node->inputs - qni_epilogue_operands(&e);
+    qn_val dz = c->gradient[y];
+
+    memcpy(operand, node->in, sizeof(operand));
+    if (e.act_grad)
+        return qni_error(QN_E_UNSUPPORTED, "%s with a fused gradient is not differentiated again", node->op->name);
+    if (e.act) {
+        const struct qni_elt_info *info = qni_elt_act_kind(e.act) < 0 ? NULL : qni_elt_info(qni_elt_act_kind(e.act));
+
+        if (!info || !info->grad_kind || info->grad_of != 'y')
+            return qni_error(QN_E_INTERNAL, "%s: this activation's gradient needs more than its result", node->op->name);
+        dz = qni_elt2(c->g, info->grad_kind, dz, (qn_val){ y }, e.alpha, 0);
+    }
+    if (e.bias) {
+        if (c->leads[operand[next]])
+            contribute(c, operand[next], next, qni_sum_to(c->g, dz, (qn_val){ operand[next] }));
+        next++;
+    }
+    if (e.residual)
+        contribute(c, operand[next], next, dz);
+    c->gradient[y] = dz;
+    return c->g->status;
 }
 
 /* Which values depend on wrt, forwards. */
@@ -94,7 +129,9 @@ static qn_status visit(struct reverse *r, int index)
     /* The rule adds nodes, which may move node->attr's owner but not attr itself. */
     c.attr = node->attr;
     r->g->current_label = node->label;
-    st = node->op->grad(&c);
+    if (!qni_epilogue_empty(&node->epilogue) && (st = through_epilogue(&c)))
+        return st;
+    st = r->g->node[index].op->grad(&c);
     return st ? st : r->g->status;
 }
 

@@ -55,19 +55,12 @@ struct qni_node {
     int label;             /* index of graph->label, for messages and profiles; 0 none */
 };
 
-/* How a variable starts. Names and formulas are Keras's. */
-enum qni_init {
-    QNI_INIT_ZEROS, QNI_INIT_ONES, QNI_INIT_CONSTANT, QNI_INIT_UNIFORM, QNI_INIT_NORMAL, QNI_INIT_TRUNCATED_NORMAL,
-    QNI_INIT_GLOROT_UNIFORM, QNI_INIT_GLOROT_NORMAL, QNI_INIT_HE_UNIFORM, QNI_INIT_HE_NORMAL,
-    QNI_INIT_LECUN_UNIFORM, QNI_INIT_LECUN_NORMAL, QNI_INIT_ORTHOGONAL, QNI_INIT_IDENTITY
-};
-
 struct qni_variable {
     char *name;            /* "conv2d/kernel", unique in the graph */
     qn_dtype dtype;
     qn_shape shape;
-    enum qni_init init;
-    float a, b;            /* the initialiser's parameters */
+    int init;              /* enum qn_init of quern/layer.h */
+    float a;               /* the initialiser's parameter */
     bool trainable;
     float l1, l2;          /* regulariser: loss += l1*sum|w| + l2*sum(w*w) */
     bool no_decay;         /* left out of weight decay (biases, norms), as Keras's exclude_from_weight_decay */

@@ -68,6 +68,7 @@ enum qni_op_flags {
     QNI_OP_VIEW = 1u << 0,         /* output 0 is input 0's storage with another shape; nothing is launched */
     QNI_OP_ELEMENTWISE = 1u << 1,  /* attr begins with struct qni_eltwise: may be fused by the planner */
     QNI_OP_RANDOM = 1u << 2,       /* reads the step block; never folded or merged */
+    QNI_OP_EPILOGUE = 1u << 4,     /* algorithms may take an epilogue: each one's applies looks at it */
     QNI_OP_NO_GRADIENT = 1u << 3   /* results are not differentiable (comparisons, arg max, one-hot) */
 };
 

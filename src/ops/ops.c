@@ -69,6 +69,10 @@ qn_status qni_problem_epilogue(struct qni_problem *p, const struct qni_epilogue 
     int n = qni_epilogue_operands(e);
     char a[160], b[160];
 
+    if (qni_epilogue_empty(e))
+        return QN_OK;
+    if (!(p->op->flags & QNI_OP_EPILOGUE))
+        return qni_error(QN_E_UNSUPPORTED, "%s takes no epilogue", p->op->name);
     if (p->inputs + n > QNI_MAX_IN)
         return qni_error(QN_E_UNSUPPORTED, "%s: more than %d operands", p->op->name, QNI_MAX_IN);
     for (int i = 0; i < n; i++) {

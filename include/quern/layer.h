@@ -1,0 +1,181 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Level 3: layers. Each function adds a layer to a model and returns its
+ * result. Zero in an options struct means the documented default, which is
+ * Keras's. The first mistake is remembered by the model; the value returned is
+ * then invalid, functions given it do nothing, and qn_model_compile() reports
+ * the mistake with the layer's name. opt may be NULL where every option has a
+ * default. One thread per model. */
+#ifndef QUERN_LAYER_H
+#define QUERN_LAYER_H
+
+#include <quern/graph.h>
+
+QN_BEGIN_DECLS
+
+/** How a variable starts: Keras's initialisers and their defaults. */
+typedef enum qn_init {
+    QN_INIT_DEFAULT = 0,      /**< the layer's own default */
+    QN_INIT_ZEROS,
+    QN_INIT_ONES,
+    QN_INIT_CONSTANT,         /**< init_scale */
+    QN_INIT_UNIFORM,          /**< in [-s, s), s: init_scale, 0: 0.05 */
+    QN_INIT_NORMAL,           /**< mean 0, standard deviation init_scale, 0: 0.05 */
+    QN_INIT_TRUNCATED_NORMAL, /**< the same, drawn again beyond two standard deviations */
+    QN_INIT_GLOROT_UNIFORM,   /**< limit sqrt(6 / (fan_in + fan_out)) */
+    QN_INIT_GLOROT_NORMAL,    /**< truncated, variance 2 / (fan_in + fan_out) */
+    QN_INIT_HE_UNIFORM,       /**< limit sqrt(6 / fan_in) */
+    QN_INIT_HE_NORMAL,        /**< truncated, variance 2 / fan_in */
+    QN_INIT_LECUN_UNIFORM,    /**< limit sqrt(3 / fan_in) */
+    QN_INIT_LECUN_NORMAL,     /**< truncated, variance 1 / fan_in */
+    QN_INIT_ORTHOGONAL,       /**< gain init_scale, 0: 1 */
+    QN_INIT_IDENTITY          /**< gain init_scale, 0: 1; square matrices */
+} qn_init;
+
+/** Options of qn_dense(). */
+typedef struct qn_dense_opt {
+    int units;              /**< 1 or more; required */
+    qn_act act;             /**< default linear */
+    float act_alpha;        /**< the activation's parameter; 0: its default */
+    bool no_bias;
+    qn_init kernel_init;    /**< default Glorot uniform */
+    qn_init bias_init;      /**< default zeros */
+    float init_scale;
+    float kernel_l1, kernel_l2, bias_l1, bias_l2; /**< regularisers: added to the loss */
+    bool frozen;            /**< weights are not trained */
+    const char *reuse;      /**< use the weights of the layer of that name instead of new ones */
+    const char *name;       /**< default "dense", "dense_1", ... */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_dense_opt;
+
+/**
+ * Fully connected layer: y = act(x kernel + bias) over the last axis.
+ *
+ * x [.., D] f32, kernel [D, units], bias [units], y [.., units].
+ * Source: agrees with Keras 3 Dense.
+ */
+QN_API qn_val qn_dense(qn_model *m, qn_val x, const qn_dense_opt *opt);
+
+/** Options of the convolutions. Arrays are {height, width}; a 1-D convolution uses the first of each. */
+typedef struct qn_conv_opt {
+    int filters;            /**< 1 or more; required, but for depthwise */
+    int kernel[2];          /**< window; required; {3} alone is {3, 3} */
+    int stride[2];          /**< default 1; {2} alone is {2, 2} */
+    int dilation[2];        /**< default 1 */
+    int groups;             /**< default 1 */
+    int depth_multiplier;   /**< depthwise alone: outputs for each channel; default 1 */
+    qn_padding padding;     /**< default valid */
+    int pad[4];             /**< top, bottom, left, right, for QN_EXPLICIT */
+    int output_padding[2];  /**< transposed alone: extra rows and columns at the end */
+    qn_act act;             /**< default linear */
+    float act_alpha;
+    bool no_bias;
+    qn_init kernel_init;    /**< default Glorot uniform */
+    qn_init bias_init;      /**< default zeros */
+    float init_scale;
+    float kernel_l1, kernel_l2, bias_l1, bias_l2;
+    bool frozen;
+    const char *reuse;
+    const char *name;       /**< default "conv2d", "conv2d_1", ... */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_conv_opt;
+
+/** The 2-D convolution's options under the name of its function. */
+typedef qn_conv_opt qn_conv2d_opt;
+
+/**
+ * 2-D convolution (cross-correlation): x [N,H,W,C], kernel [R,S,C/groups,filters], bias [filters], y [N,P,Q,filters].
+ *
+ * Source: agrees with Keras 3 Conv2D, channels last.
+ */
+QN_API qn_val qn_conv2d(qn_model *m, qn_val x, const qn_conv_opt *opt);
+
+/** 1-D convolution: x [N,T,C], kernel [R,C/groups,filters], y [N,P,filters]. Keras 3 Conv1D; padding may be causal. */
+QN_API qn_val qn_conv1d(qn_model *m, qn_val x, const qn_conv_opt *opt);
+
+/** Each channel by itself: kernel [R,S,C,depth_multiplier], y [N,P,Q,C*depth_multiplier]. Keras 3 DepthwiseConv2D. */
+QN_API qn_val qn_depthwise_conv2d(qn_model *m, qn_val x, const qn_conv_opt *opt);
+
+/** Transposed convolution: kernel [R,S,filters,C], y [N,P,Q,filters]. Keras 3 Conv2DTranspose. */
+QN_API qn_val qn_conv2d_transpose(qn_model *m, qn_val x, const qn_conv_opt *opt);
+
+/** Options of pooling. */
+typedef struct qn_pool_opt {
+    int size[2];            /**< window {height, width}; default 2; {3} alone is {3, 3} */
+    int stride[2];          /**< default: the window */
+    qn_padding padding;     /**< default valid */
+    int pad[4];             /**< for QN_EXPLICIT */
+    bool keepdims;          /**< global pooling alone: keep axes of size 1 */
+    const char *name;
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_pool_opt;
+
+/** The 2-D pooling's options under the name of its function. */
+typedef qn_pool_opt qn_pool2d_opt;
+
+/** Maximum over windows: [N,H,W,C] to [N,P,Q,C]. Ties: the first. Keras 3 MaxPooling2D. */
+QN_API qn_val qn_maxpool2d(qn_model *m, qn_val x, const qn_pool_opt *opt);
+/** Mean over windows, padding left out. Keras 3 AveragePooling2D. */
+QN_API qn_val qn_avgpool2d(qn_model *m, qn_val x, const qn_pool_opt *opt);
+/** [N,T,C] to [N,P,C]. Keras 3 MaxPooling1D. */
+QN_API qn_val qn_maxpool1d(qn_model *m, qn_val x, const qn_pool_opt *opt);
+/** [N,T,C] to [N,P,C]. Keras 3 AveragePooling1D. */
+QN_API qn_val qn_avgpool1d(qn_model *m, qn_val x, const qn_pool_opt *opt);
+/** Maximum over all axes between the first and the last: [N,..,C] to [N,C]. Keras 3 GlobalMaxPooling1D/2D. */
+QN_API qn_val qn_global_maxpool(qn_model *m, qn_val x, const qn_pool_opt *opt);
+/** Mean over all axes between the first and the last: [N,..,C] to [N,C]. Keras 3 GlobalAveragePooling1D/2D. */
+QN_API qn_val qn_global_avgpool(qn_model *m, qn_val x, const qn_pool_opt *opt);
+
+/** Options of qn_batchnorm(). */
+typedef struct qn_batchnorm_opt {
+    float momentum;         /**< of the moving statistics; 0: 0.99 */
+    float epsilon;          /**< added to the variance; 0: 1e-3 */
+    bool no_scale;          /**< no gamma */
+    bool no_center;         /**< no beta */
+    bool frozen;            /**< gamma and beta are not trained and moving statistics are used, in training too */
+    const char *name;
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_batchnorm_opt;
+
+/**
+ * Batch normalisation over the last axis: y = gamma (x - mean) / sqrt(variance + epsilon) + beta.
+ *
+ * Training uses the batch's mean and variance and moves the moving ones; inference uses those. Keras 3
+ * BatchNormalization.
+ */
+QN_API qn_val qn_batchnorm(qn_model *m, qn_val x, const qn_batchnorm_opt *opt);
+
+/** Options of layers that have none but a few numbers. */
+typedef struct qn_layer_opt {
+    int axis;               /**< concatenate: counted from 1 (the batch is axis 0); 0: the last */
+    float rate;             /**< dropout: share of elements dropped, in [0, 1) */
+    uint64_t seed;          /**< dropout: 0: the model's */
+    qn_act act;             /**< activation */
+    float act_alpha;        /**< activation: its parameter; 0: its default */
+    int pad[4];             /**< zero padding: top, bottom, left, right */
+    const char *name;
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_layer_opt;
+
+/** act(x). Keras 3 Activation, LeakyReLU (alpha default 0.3), ELU, Softmax, ... */
+QN_API qn_val qn_activation(qn_model *m, qn_val x, qn_act act, const qn_layer_opt *opt);
+/** x where x > 0, else slope x, with a trained slope for each element of a sample, starting at 0. Keras 3 PReLU. */
+QN_API qn_val qn_prelu(qn_model *m, qn_val x, const qn_layer_opt *opt);
+/** In training: zero with probability rate, the rest times 1 / (1 - rate). Inference: x. Keras 3 Dropout. */
+QN_API qn_val qn_dropout(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt);
+/** [N,..] to [N, product]. Keras 3 Flatten. */
+QN_API qn_val qn_flatten(qn_model *m, qn_val x);
+/** [N,..] to [N, dim..]; one dim may be -1. Keras 3 Reshape. */
+QN_API qn_val qn_reshape(qn_model *m, qn_val x, int rank, const int64_t *dim);
+/** Sum of values of equal shape. Keras 3 Add. */
+QN_API qn_val qn_add(qn_model *m, const qn_val *x, int n);
+/** Product of values of equal shape. Keras 3 Multiply. */
+QN_API qn_val qn_multiply(qn_model *m, const qn_val *x, int n);
+/** Values side by side along an axis, the last by default. Keras 3 Concatenate. */
+QN_API qn_val qn_concatenate(qn_model *m, const qn_val *x, int n, const qn_layer_opt *opt);
+/** Zeros around images: [N,H,W,C] by opt->pad. Keras 3 ZeroPadding2D. */
+QN_API qn_val qn_zero_padding2d(qn_model *m, qn_val x, const qn_layer_opt *opt);
+
+QN_END_DECLS
+
+#endif

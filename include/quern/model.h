@@ -1,0 +1,296 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Level 3: models. Build with the functions of quern/layer.h, compile, fit,
+ * evaluate, predict, save. One thread per model at a time, but for
+ * qn_model_cancel(). */
+#ifndef QUERN_MODEL_H
+#define QUERN_MODEL_H
+
+#include <stdio.h>
+
+#include <quern/data.h>
+#include <quern/layer.h>
+#include <quern/optim.h>
+
+QN_BEGIN_DECLS
+
+/** Losses; each is the mean over samples, times the sample weights if there are any. */
+typedef enum qn_loss {
+    QN_LOSS_NONE = 0,
+    QN_SPARSE_CATEGORICAL_CROSSENTROPY, /**< targets: class numbers [N] i32 */
+    QN_CATEGORICAL_CROSSENTROPY,        /**< targets: probabilities [N,C] f32 */
+    QN_BINARY_CROSSENTROPY,             /**< targets: 0 or 1, of the output's shape, f32 */
+    QN_MSE,                             /**< mean squared error */
+    QN_MAE,                             /**< mean absolute error */
+    QN_HUBER                            /**< delta 1 */
+} qn_loss;
+
+/** Metrics, worked out on the device. QN_METRIC_NONE ends a list. */
+typedef enum qn_metric {
+    QN_METRIC_NONE = 0,
+    QN_ACCURACY,     /**< of the kind that fits the loss: sparse, categorical or binary (above 0.5) */
+    QN_TOP_K,        /**< the target is among the k largest; top_k of the options, 0: 5 */
+    QN_METRIC_MSE,
+    QN_METRIC_MAE
+} qn_metric;
+
+#define QN_MAX_OUTPUTS 8
+#define QN_MAX_METRICS 8
+
+/** What qn_model_compile() is told. */
+typedef struct qn_compile_opt {
+    qn_optimizer optimizer;
+    qn_loss loss;                         /**< of every output that has none of its own below */
+    bool from_logits;                     /**< cross-entropies: outputs are logits, not probabilities */
+    float label_smoothing;                /**< cross-entropies but the sparse one */
+    qn_metric metrics[QN_MAX_METRICS];    /**< of the first output; see output_metrics */
+    int top_k;
+    qn_loss losses[QN_MAX_OUTPUTS];       /**< by output */
+    float loss_weights[QN_MAX_OUTPUTS];   /**< 0: 1 */
+    uint64_t seed;                        /**< of the initial weights, dropout and shuffling */
+    uintptr_t reserved[8];                /**< must be zero */
+} qn_compile_opt;
+
+/** Numbers after an epoch or evaluation. Names and values stand side by side: "loss", "accuracy", "val_loss", ... */
+#define QN_MAX_LOGS 40
+typedef struct qn_logs {
+    int n;
+    char name[QN_MAX_LOGS][32];
+    double value[QN_MAX_LOGS];
+} qn_logs;
+
+/** The value of a name; NaN when there is none. Threads: any. */
+QN_API double qn_logs_get(const qn_logs *logs, const char *name);
+
+/** What a callback is told about. */
+typedef enum qn_event {
+    QN_EVENT_EPOCH_BEGIN,
+    QN_EVENT_STEP,         /**< now and then, when numbers came back from the device */
+    QN_EVENT_EPOCH_END,
+    QN_EVENT_TRAIN_END
+} qn_event;
+
+/** Where a run stands. */
+typedef struct qn_progress {
+    qn_event event;
+    int epoch, epochs;          /**< epoch counts from 0 */
+    int64_t step, steps;        /**< of this epoch */
+    double samples_per_s;
+    double seconds;             /**< since the epoch began */
+    double waited;              /**< share of that time spent waiting for data, 0 to 1 */
+    const qn_logs *logs;        /**< so far, or after the epoch; lent during the call */
+} qn_progress;
+
+/** A callback; it may set *stop. What it returns, if not QN_OK, ends the run. Called from the thread that called fit. */
+typedef struct qn_callback {
+    qn_status (*call)(void *user, qn_model *m, const qn_progress *p, bool *stop);
+    void (*close)(void *user);  /**< NULL: nothing to give back */
+    void *user;
+} qn_callback;
+
+/** What fit is told. */
+typedef struct qn_fit_opt {
+    int epochs;                 /**< 0: 1 */
+    int first_epoch;            /**< number of the first one, for runs that go on */
+    int batch;                  /**< 0: 32 */
+    qn_dataset *validation;     /**< borrowed; NULL: none, or validation_split */
+    double validation_split;    /**< the last share of the samples, as Keras */
+    bool no_shuffle;
+    int threads;                /**< that prepare data; 0: one or two; -1: none */
+    qn_callback *callbacks;     /**< [callback_count] borrowed; called in order; their close is left to the caller */
+    int callback_count;
+    FILE *progress;             /**< a bar where it is a terminal, else a line an epoch; NULL: nothing */
+    uintptr_t reserved[8];      /**< must be zero */
+} qn_fit_opt;
+
+/** What a run of fit recorded. */
+typedef struct qn_history {
+    int epochs;
+    qn_logs *epoch;             /**< [epochs] */
+    int64_t steps;
+    double seconds;
+} qn_history;
+
+/**
+ * Create a model without layers.
+ *
+ * @param out  receives the model; the caller owns it; NULL on failure
+ * @param dev  retained
+ *
+ * @retval QN_OK             created
+ * @retval QN_E_ARG          out or dev is NULL
+ * @retval QN_E_HOST_MEMORY  out of memory
+ */
+QN_API qn_status qn_model_create(qn_model **out, qn_device *dev);
+
+/** Give a model up and clear the pointer; accepts NULL. */
+QN_API void qn_model_destroy(qn_model **m);
+
+/**
+ * Add an input. The batch axis is added in front.
+ *
+ * @param m      borrowed
+ * @param dtype  of the data
+ * @param rank   0 to QN_MAX_RANK - 1
+ * @param dim    [rank] sizes of one sample; QN_ANY where it may change from batch to batch
+ */
+QN_API qn_val qn_input(qn_model *m, qn_dtype dtype, int rank, const int64_t *dim);
+
+/** Declare an output; several calls declare several, in order. */
+QN_API void qn_model_output(qn_model *m, qn_val v);
+
+/** The graph behind a model, to mix in level 2; lent. A model with such parts saves weights, not its architecture. */
+QN_API qn_graph *qn_model_graph(qn_model *m);
+
+/**
+ * Fix loss, metrics and optimizer, and initialise the weights.
+ *
+ * @param opt  copied; NULL: for prediction alone
+ *
+ * @retval QN_OK               ready
+ * @retval QN_E_STATE          compiled already, or the model has no output
+ * @retval QN_E_SHAPE          building went wrong: the first mistake, with the layer's name
+ * @retval QN_E_ARG            a layer's or compile's option is out of range
+ * @retval QN_E_DEVICE_MEMORY  the weights do not fit
+ */
+QN_API qn_status qn_model_compile(qn_model *m, const qn_compile_opt *opt);
+
+/**
+ * Train.
+ *
+ * @param train  borrowed; its inputs and targets must fit the model's
+ * @param opt    NULL for the defaults
+ *
+ * @retval QN_OK                trained, or stopped by a callback
+ * @retval QN_E_CANCELLED       qn_model_cancel() was called; the steps done so far count
+ * @retval QN_E_STATE           not compiled with a loss
+ * @retval QN_E_SHAPE           the data do not fit the model
+ * @retval QN_E_DEVICE_MEMORY   a batch of this size does not fit: use a smaller one
+ * @retval QN_E_DEVICE_LOST     the device failed; the last checkpoint is whole
+ */
+QN_API qn_status qn_model_fit(qn_model *m, qn_dataset *train, const qn_fit_opt *opt);
+
+/** As qn_model_fit(), and hand over what happened; give it back with qn_history_free(). */
+QN_API qn_status qn_model_fit_history(qn_model *m, qn_dataset *train, const qn_fit_opt *opt, qn_history **out);
+
+/** Free a history; accepts NULL. */
+QN_API void qn_history_free(qn_history **h, qn_model *m);
+
+/** Loss and metrics over a dataset. batch 0: 32. */
+QN_API qn_status qn_model_evaluate(qn_model *m, qn_dataset *test, int batch, qn_logs *out);
+
+/**
+ * Predict from arrays on the host and wait.
+ *
+ * @param in       [inputs] arrays [samples, shape]; borrowed
+ * @param samples  0 or more
+ * @param out      [outputs] arrays [samples, shape], overwritten; NULL where not wanted
+ * @param batch    samples at a time; 0: 32
+ */
+QN_API qn_status qn_model_predict(qn_model *m, const void *const *in, int64_t samples, void *const *out, int batch);
+
+/** Predict for a dataset's inputs, in order; otherwise as qn_model_predict(). */
+QN_API qn_status qn_model_predict_dataset(qn_model *m, qn_dataset *ds, void *const *out, int batch);
+
+/**
+ * One training step on arrays on the host, for those who write their own loop.
+ *
+ * Nothing is waited for but the arrays: they may be reused on return. out, if not NULL, receives the loss and metrics
+ * of this batch, for which the step is waited for.
+ *
+ * @param in       [inputs] arrays [samples, shape]
+ * @param targets  [targets]
+ * @param weights  [samples] f32, or NULL
+ */
+QN_API qn_status qn_model_train_batch(qn_model *m, const void *const *in, const void *const *targets, const float *weights,
+                                      int64_t samples, qn_logs *out);
+
+/** Loss and metrics of one batch without training. As qn_model_train_batch(). */
+QN_API qn_status qn_model_test_batch(qn_model *m, const void *const *in, const void *const *targets, const float *weights,
+                                     int64_t samples, qn_logs *out);
+
+/** End a run of fit, evaluate or predict after the current step. Threads: any. */
+QN_API void qn_model_cancel(qn_model *m);
+
+/** Learning rate of the next steps. */
+QN_API qn_status qn_model_set_lr(qn_model *m, float lr);
+QN_API float qn_model_lr(const qn_model *m);
+
+/** A table of layers, shapes and parameters, as text lines to a stream. */
+QN_API qn_status qn_model_summary(qn_model *m, FILE *to);
+
+/** Number of inputs or outputs, and their shapes with QN_ANY where a size is not fixed (the batch always). */
+QN_API int qn_model_inputs(const qn_model *m);
+QN_API int qn_model_outputs(const qn_model *m);
+QN_API qn_status qn_model_input_shape(const qn_model *m, int input, qn_shape *shape, qn_dtype *dtype);
+QN_API qn_status qn_model_output_shape(const qn_model *m, int output, qn_shape *shape, qn_dtype *dtype);
+
+/** Weights by number: name "conv2d/kernel", shape; both lent. */
+QN_API int qn_model_weights(const qn_model *m);
+QN_API qn_status qn_model_weight_info(const qn_model *m, int weight, const char **name, qn_shape *shape, bool *trained);
+/** Copy a weight's f32 elements from or to the host; bytes must be its size. */
+QN_API qn_status qn_model_weight_read(qn_model *m, int weight, float *to, size_t bytes);
+QN_API qn_status qn_model_weight_write(qn_model *m, int weight, const float *from, size_t bytes);
+
+/** What a compiled training or prediction plan takes, once a batch has run. */
+typedef struct qn_plan_info {
+    uint64_t arena_bytes;       /**< activations, gradients of activations and scratch */
+    uint64_t weight_bytes;      /**< weights, their gradients and the optimizer's state */
+    int launches;               /**< kernels launched in a step */
+    int library_calls;          /**< calls into CLBlast in a step */
+    int kernels_built;          /**< compiled from source for this plan */
+    uint64_t flops;             /**< of a step */
+} qn_plan_info;
+
+/** @retval QN_E_STATE no batch has run yet. */
+QN_API qn_status qn_model_plan_info(const qn_model *m, bool training, qn_plan_info *out);
+
+/**
+ * Save architecture, weights and training state to one file, so that training resumes bit for bit.
+ *
+ * The file is a safetensors file whose metadata hold the architecture; it is written to a temporary name, flushed and
+ * renamed: a kill at any instant leaves the old file or the new one.
+ *
+ * @retval QN_E_IO           the file cannot be written
+ * @retval QN_E_UNSUPPORTED  the model has parts made with level 2: save its weights
+ */
+QN_API qn_status qn_model_save(qn_model *m, const char *path);
+
+/** Save the weights alone as safetensors. */
+QN_API qn_status qn_model_save_weights(qn_model *m, const char *path);
+
+/**
+ * Load a model that qn_model_save() wrote, compiled as it was.
+ *
+ * @retval QN_E_FORMAT       damaged, not such a file
+ * @retval QN_E_UNSUPPORTED  written by a newer Quern
+ */
+QN_API qn_status qn_model_load(qn_model **out, qn_device *dev, const char *path);
+
+/** Load weights by name into a compiled model; every weight must be there with its shape. */
+QN_API qn_status qn_model_load_weights(qn_model *m, const char *path);
+
+/** Stop when a logged number has not improved for a while. */
+typedef struct qn_early_stopping_opt {
+    const char *monitor;        /**< default "val_loss" */
+    int patience;               /**< epochs without improvement; 0: stop at the first */
+    double min_delta;           /**< what counts as improvement */
+    bool larger_is_better;      /**< default: smaller, but for names that contain "acc" */
+    bool restore_best;          /**< put back the weights of the best epoch */
+} qn_early_stopping_opt;
+
+/** Early stopping as a callback; give it back with qn_callback_close(). Keras 3 EarlyStopping. */
+QN_API qn_status qn_early_stopping(qn_callback *out, qn_model *m, const qn_early_stopping_opt *opt);
+
+/** Append a line of numbers an epoch to a CSV file, with a header line first. Keras 3 CSVLogger. */
+QN_API qn_status qn_csv_log(qn_callback *out, qn_model *m, const char *path);
+
+/** Save the model after every epoch, or every best one, to a path. Keras 3 ModelCheckpoint. */
+QN_API qn_status qn_checkpoint(qn_callback *out, qn_model *m, const char *path, const char *monitor);
+
+/** Give a callback back; accepts one that is zero. */
+QN_API void qn_callback_close(qn_callback *cb);
+
+QN_END_DECLS
+
+#endif

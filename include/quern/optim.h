@@ -1,0 +1,50 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#ifndef QUERN_OPTIM_H
+#define QUERN_OPTIM_H
+
+#include <quern/types.h>
+
+QN_BEGIN_DECLS
+
+/** Optimizers. */
+typedef enum qn_optimizer_kind {
+    QN_OPTIMIZER_NONE = 0,
+    QN_OPTIMIZER_SGD,
+    QN_OPTIMIZER_ADAM
+} qn_optimizer_kind;
+
+/** An optimizer and its numbers; zero means Keras's default. Make one with qn_sgd(), qn_adam() or qn_adamw(). */
+typedef struct qn_optimizer {
+    qn_optimizer_kind kind;
+    float lr;               /**< learning rate; 0: 0.01 for SGD, 0.001 for Adam */
+    float momentum;         /**< SGD: 0 none */
+    bool nesterov;          /**< SGD with momentum */
+    float beta1, beta2;     /**< Adam: 0: 0.9 and 0.999 */
+    float epsilon;          /**< Adam: 0: 1e-7 */
+    bool amsgrad;           /**< Adam */
+    float weight_decay;     /**< decoupled: w -= lr * weight_decay * w before the update; 0 none */
+    float clip_value;       /**< each gradient into [-v, v]; 0 none. At most one of the three */
+    float clip_norm;        /**< each variable's gradient to at most this norm; 0 none */
+    float global_clip_norm; /**< all gradients together to at most this norm; 0 none */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_optimizer;
+
+/** Stochastic gradient descent: w -= lr g. lr 0: 0.01. Keras 3 SGD. Threads: any. */
+QN_API qn_optimizer qn_sgd(float lr);
+
+/** SGD with momentum: v = momentum v - lr g; w += v; with nesterov w += momentum v - lr g. Threads: any. */
+QN_API qn_optimizer qn_sgd_momentum(float lr, float momentum, bool nesterov);
+
+/**
+ * Adam: m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= lr sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + epsilon).
+ *
+ * lr 0: 0.001. Keras 3 Adam (Kingma and Ba 2015). Threads: any.
+ */
+QN_API qn_optimizer qn_adam(float lr);
+
+/** Adam with decoupled weight decay; weight_decay 0: 0.004. Keras 3 AdamW (Loshchilov and Hutter 2019). Threads: any. */
+QN_API qn_optimizer qn_adamw(float lr, float weight_decay);
+
+QN_END_DECLS
+
+#endif

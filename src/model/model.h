@@ -1,0 +1,110 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#ifndef QNI_MODEL_H
+#define QNI_MODEL_H
+
+#include <quern/model.h>
+
+#include "data/loader.h"
+#include "graph/plan.h"
+#include "layer/layer.h"
+
+#define QNI_PLAN_CACHE 8
+#define QNI_MAX_MODEL_IO QN_MAX_OUTPUTS
+
+/* What a plan of a model is for. */
+enum qni_mode { QNI_MODE_TRAIN, QNI_MODE_TEST, QNI_MODE_PREDICT };
+
+struct qni_cached_plan {
+    enum qni_mode mode;
+    bool weighted;
+    int64_t rows;                    /* batch axis of every input */
+    qn_shape shape[QNI_MAX_MODEL_IO]; /* of the model's inputs */
+    struct qni_plan *plan;
+    int held[QNI_PLAN_SLOTS];        /* loader's slot behind each of the plan's slots; -1: none */
+    void *staging[QNI_PLAN_SLOTS][3 * QNI_MAX_MODEL_IO]; /* converted or copied inputs, by plan input */
+    uint64_t used;                   /* for the least recently used one to go first */
+};
+
+/* A number that is summed up on the device and read now and then: sum, compensation, count, spare. */
+struct qni_meter {
+    char name[32];
+    int variable;                    /* of the graph: [4] f32, see ops/metric */
+};
+
+struct qn_model {
+    qn_device *dev;
+    const qn_context *ctx;           /* the device's */
+    qn_graph *g;
+    struct qni_layer *layer;
+    size_t layers, layer_capacity;
+    qn_val input[QNI_MAX_MODEL_IO];
+    int inputs;
+    qn_val output[QNI_MAX_MODEL_IO];
+    int outputs;
+    bool foreign;                    /* has parts made with level 2 */
+
+    bool compiled;
+    qn_compile_opt opt;
+    qn_optimizer optimizer;          /* with the defaults filled in */
+    struct qni_optimizer update;
+    struct qni_state *state;
+    qn_val target[QNI_MAX_MODEL_IO]; /* inputs of the graph, in order of outputs; id 0: no loss */
+    qn_val weight;                   /* sample weights [N] */
+    qn_val loss[2];                  /* what is minimised: without and with sample weights */
+    size_t update_first[2], update_last[2]; /* nodes that sum up metrics, likewise */
+    struct qni_meter meter[1 + QN_MAX_METRICS + QN_MAX_OUTPUTS];
+    int meters;
+
+    struct qni_cached_plan plan[QNI_PLAN_CACHE];
+    int plans;
+    uint64_t clock;
+    uint64_t plan_arena;             /* last plans' figures, for qn_model_plan_info */
+
+    float lr;
+    uint64_t step;                   /* optimizer steps since the weights were initialised */
+    uint64_t samples;                /* samples trained on since then */
+    int64_t epoch;                   /* epochs begun: shuffling's counter */
+    atomic_bool cancel;
+};
+
+/* ---- compile.c ---- */
+/* The optimizer with Keras's defaults in place of zeros; QN_E_ARG for numbers out of range. */
+qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in);
+
+/* ---- init.c: initial values, from Philox by seed and variable ---- */
+qn_status qni_variable_init(const qn_context *ctx, const struct qni_variable *v, uint64_t seed, uint32_t stream, float *to);
+
+/* ---- step.c: batches through plans ---- */
+
+/* A batch on the host: pointers by input, target, weight. dtype and shape as in the dataset's fields. */
+struct qni_feed {
+    int64_t rows;
+    const void *in[QNI_MAX_MODEL_IO];
+    const void *target[QNI_MAX_MODEL_IO];
+    const float *weight;             /* NULL: none */
+    qn_dtype in_dtype[QNI_MAX_MODEL_IO], target_dtype[QNI_MAX_MODEL_IO];
+    bool copy;                       /* the arrays may change after the call: copy them first */
+    struct qni_loader *loader;       /* NULL, or the loader that owns the arrays */
+    int loader_slot;
+};
+
+/* Enqueue one step. plan_out, if not NULL, receives the plan used (predict reads its outputs). */
+qn_status qni_model_step(qn_model *m, enum qni_mode mode, const struct qni_feed *feed, struct qni_cached_plan **plan_out);
+/* Wait for all steps and hand slots back to the loader. */
+qn_status qni_model_drain(qn_model *m, struct qni_loader *loader);
+void qni_model_plans_free(qn_model *m);
+
+/* ---- meters ---- */
+qn_status qni_meters_reset(qn_model *m);
+qn_status qni_meters_read(qn_model *m, bool block, float (*to)[4], cl_event *event);
+void qni_meters_logs(const qn_model *m, float (*from)[4], const char *prefix, qn_logs *out);
+void qni_logs_add(qn_logs *logs, const char *prefix, const char *name, double value);
+
+/* ---- progress.c ---- */
+struct qni_bar { FILE *to; bool terminal; double last; int width; };
+void qni_bar_init(struct qni_bar *b, FILE *to);
+void qni_bar_show(struct qni_bar *b, const qn_progress *p);
+
+double qni_now(void); /* seconds, monotonic */
+
+#endif
