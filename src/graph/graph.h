@@ -104,6 +104,10 @@ qn_val qni_node_add(qn_graph *g, const struct qni_op *op, const void *attr, cons
 /* The same with an epilogue on output 0; its operands follow the operation's own inputs in in[]. Differentiation knows epilogues; a plan splits off one that the chosen algorithm declines. */
 qn_val qni_node_add_epilogue(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs,
                              const struct qni_epilogue *epilogue, qn_val *out);
+/* act(op(in) + bias), the bias (id 0: none) and the activation in the epilogue where they can be: an activation whose
+ * gradient needs more than its result, and one over an axis, becomes a node of its own. */
+qn_val qni_node_bias_act(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs, qn_val bias,
+                         int act, float alpha);
 /* Remember the first mistake with the thread's message; returns the invalid value. */
 qn_val qni_graph_fail(qn_graph *g, qn_status status);
 const struct qni_value *qni_value_get(const qn_graph *g, qn_val v); /* NULL when v is not of g; valid until the next add */

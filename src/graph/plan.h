@@ -70,7 +70,7 @@ struct qni_plan_request {
     const qn_graph *graph;           /* the template */
     const qn_shape *input_shape;     /* [graph->inputs]; those that are not needed are not looked at */
     bool training;                   /* dropout drops, statistics move; with loss: weights are updated */
-    bool updates;                    /* keep nodes that only update state, such as metrics */
+    size_t update_first, update_last; /* template nodes [first,last) without outputs to run, such as metrics */
     qn_val loss;                     /* training: what to minimise; id 0: forward only */
     const struct qni_optimizer *optimizer;
     const qn_val *wrt;               /* without an optimizer: values whose gradients are wanted as further outputs */

@@ -75,6 +75,9 @@ bool qni_layer_rank(qn_model *m, qn_val x, int least, int most, qn_shape *shape)
 /* The size of an axis, which weights depend on: fails when it is not fixed. 0 on failure. */
 int64_t qni_layer_axis(qn_model *m, const qn_shape *shape, int axis);
 qn_val qni_layer_fail(qn_model *m, qn_status st);
+/* act(op(in) + bias): in the operation's epilogue as far as possible. */
+qn_val qni_layer_linear(qn_model *m, const struct qni_op *op, const void *attr, const qn_val *in, int n, qn_val bias,
+                        qn_act act, float alpha);
 /* act(x) by graph operations; over the last axis for softmax. */
 qn_val qni_layer_act(qn_model *m, qn_val x, qn_act act, float alpha);
 

@@ -7,6 +7,7 @@
 #include "data/loader.h"
 #include "graph/plan.h"
 #include "layer/layer.h"
+#include "optim/optim.h"
 
 #define QNI_PLAN_CACHE 8
 #define QNI_MAX_MODEL_IO QN_MAX_OUTPUTS
@@ -67,9 +68,6 @@ struct qn_model {
     atomic_bool cancel;
 };
 
-/* ---- compile.c ---- */
-/* The optimizer with Keras's defaults in place of zeros; QN_E_ARG for numbers out of range. */
-qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in);
 
 /* ---- init.c: initial values, from Philox by seed and variable ---- */
 qn_status qni_variable_init(const qn_context *ctx, const struct qni_variable *v, uint64_t seed, uint32_t stream, float *to);

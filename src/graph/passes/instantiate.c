@@ -16,7 +16,7 @@ static void mark_needed(const struct qni_plan_request *rq, bool *value, bool *no
     value[rq->loss.id] = true;
     for (size_t i = t->nodes; i-- > 0;) {
         const struct qni_node *n = &t->node[i];
-        bool need = rq->updates && n->op->updates && n->outputs == 0;
+        bool need = n->outputs == 0 && i >= rq->update_first && i < rq->update_last;
 
         for (int k = 0; k < n->outputs; k++)
             need |= value[n->out[k]];

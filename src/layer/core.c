@@ -1,0 +1,297 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Dense layers, activations, dropout, shapes, and layers of several inputs. */
+#include "layer/types.h"
+#include "ops/act.h"
+#include "ops/gemm/gemm.h"
+
+/* Keras's default parameters, where the option is 0. */
+static float act_alpha(qn_act act, float alpha)
+{
+    if (alpha != 0.0f)
+        return alpha;
+    return act == QN_LEAKY_RELU ? 0.2f : act == QN_ELU ? 1.0f : 0.0f;
+}
+
+qn_val qni_layer_act(qn_model *m, qn_val x, qn_act act, float alpha)
+{
+    if ((unsigned)act > QN_LOG_SOFTMAX)
+        return qni_layer_fail(m, qni_error(QN_E_ARG, "there is no activation %d", (int)act));
+    if (act == QN_SOFTMAX)
+        return qn_graph_softmax(m->g, x, -1);
+    if (act == QN_LOG_SOFTMAX)
+        return qn_graph_log_softmax(m->g, x, -1);
+    return qn_graph_act(m->g, x, act, act_alpha(act, alpha));
+}
+
+qn_val qni_layer_linear(qn_model *m, const struct qni_op *op, const void *attr, const qn_val *in, int n, qn_val bias,
+                        qn_act act, float alpha)
+{
+    qn_val y;
+
+    if ((unsigned)act > QN_LOG_SOFTMAX)
+        return qni_layer_fail(m, qni_error(QN_E_ARG, "there is no activation %d", (int)act));
+    alpha = act_alpha(act, alpha);
+    if (act != QN_LINEAR && (!qni_act_pointwise(act) || !qni_act_by_result(act, alpha))) {
+        y = qni_node_bias_act(m->g, op, attr, in, n, bias, QN_LINEAR, 0.0f);
+        return qni_layer_act(m, y, act, alpha);
+    }
+    return qni_node_bias_act(m->g, op, attr, in, n, bias, act, alpha);
+}
+
+/* ---- dense ---- */
+
+#define FIELD(kind, member) { #member, kind, offsetof(qn_dense_opt, member) }
+
+static const struct qni_field dense_fields[] = {
+    FIELD(QNI_FIELD_INT, units), FIELD(QNI_FIELD_ACT, act), FIELD(QNI_FIELD_FLOAT, act_alpha),
+    FIELD(QNI_FIELD_BOOL, no_bias), FIELD(QNI_FIELD_INIT, kernel_init), FIELD(QNI_FIELD_INIT, bias_init),
+    FIELD(QNI_FIELD_FLOAT, init_scale), FIELD(QNI_FIELD_FLOAT, kernel_l1), FIELD(QNI_FIELD_FLOAT, kernel_l2),
+    FIELD(QNI_FIELD_FLOAT, bias_l1), FIELD(QNI_FIELD_FLOAT, bias_l2), FIELD(QNI_FIELD_BOOL, frozen), { 0 }
+};
+
+static qn_val build_dense(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_dense_opt *o = l->opt;
+    struct qni_matmul attr = { 0 };
+    qn_val kernel, bias = { 0 }, x = in[0], y;
+    qn_shape s;
+    int64_t d;
+
+    (void)n;
+    if (o->units < 1)
+        return qni_layer_fail(m, qni_error(QN_E_ARG, "units is %d, expected 1 or more", o->units));
+    if (!qni_layer_rank(m, x, 2, QN_MAX_RANK, &s) || !(d = qni_layer_axis(m, &s, s.rank - 1)))
+        return (qn_val){ 0 };
+    kernel = qni_layer_weight(m, l, &(struct qni_weight){
+        .name = "kernel", .shape = qni_shape(2, d, (int64_t)o->units), .init = o->kernel_init,
+        .init_default = QN_INIT_GLOROT_UNIFORM, .init_scale = o->init_scale, .l1 = o->kernel_l1, .l2 = o->kernel_l2,
+        .trained = !o->frozen });
+    if (!o->no_bias)
+        bias = qni_layer_weight(m, l, &(struct qni_weight){
+            .name = "bias", .shape = qni_shape(1, (int64_t)o->units), .init = o->bias_init, .init_default = QN_INIT_ZEROS,
+            .l1 = o->bias_l1, .l2 = o->bias_l2, .trained = !o->frozen, .no_decay = true });
+    if (s.rank > 2)
+        x = qn_graph_reshape(m->g, x, 2, (int64_t[]){ -1, d });
+    y = qni_layer_linear(m, &qni_op_matmul, &attr, (qn_val[]){ x, kernel }, 2, bias, o->act, o->act_alpha);
+    if (s.rank > 2)
+        y = qn_graph_reshape_like(m->g, y, in[0], s.rank - 1, o->units);
+    return y;
+}
+
+const struct qni_layer_type qni_layer_dense = {
+    .name = "dense", .title = "Dense", .opt_bytes = sizeof(qn_dense_opt), .name_offset = offsetof(qn_dense_opt, name),
+    .reuse_offset = offsetof(qn_dense_opt, reuse), .reserved_offset = offsetof(qn_dense_opt, reserved),
+    .fields = dense_fields, .build = build_dense,
+};
+
+qn_val qn_dense(qn_model *m, qn_val x, const qn_dense_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_dense, opt, &x, 1);
+}
+
+/* ---- layers with qn_layer_opt ---- */
+
+#define PLAIN(kind, member) { #member, kind, offsetof(qn_layer_opt, member) }
+#define PLAIN_TYPE(id, title_text, table, build_function) \
+    { .name = id, .title = title_text, .opt_bytes = sizeof(qn_layer_opt), .name_offset = offsetof(qn_layer_opt, name), \
+      .reuse_offset = SIZE_MAX, .reserved_offset = offsetof(qn_layer_opt, reserved), .fields = table, \
+      .build = build_function }
+
+static const struct qni_field no_fields[] = { { 0 } };
+static const struct qni_field act_fields[] = { PLAIN(QNI_FIELD_ACT, act), PLAIN(QNI_FIELD_FLOAT, act_alpha), { 0 } };
+static const struct qni_field dropout_fields[] = { PLAIN(QNI_FIELD_FLOAT, rate), { 0 } };
+static const struct qni_field axis_fields[] = { PLAIN(QNI_FIELD_INT, axis), { 0 } };
+static const struct qni_field pad_fields[] = { PLAIN(QNI_FIELD_INT4, pad), { 0 } };
+
+static qn_val build_activation(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_layer_opt *o = l->opt;
+
+    (void)n;
+    return qni_layer_act(m, in[0], o->act, o->act_alpha);
+}
+
+const struct qni_layer_type qni_layer_activation = PLAIN_TYPE("activation", "Activation", act_fields, build_activation);
+
+qn_val qn_activation(qn_model *m, qn_val x, qn_act act, const qn_layer_opt *opt)
+{
+    qn_layer_opt o = opt ? *opt : (qn_layer_opt){ 0 };
+
+    o.act = act;
+    if (act == QN_LEAKY_RELU && o.act_alpha == 0.0f)
+        o.act_alpha = 0.3f; /* the layer's default; the function's is 0.2 */
+    return qni_layer_add(m, &qni_layer_activation, &o, &x, 1);
+}
+
+static qn_val build_prelu(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    qn_shape s, slope = { 0 };
+
+    (void)n;
+    if (!qni_layer_rank(m, in[0], 2, QN_MAX_RANK, &s))
+        return (qn_val){ 0 };
+    slope.rank = s.rank - 1;
+    for (int i = 1; i < s.rank; i++)
+        if (!(slope.dim[i - 1] = qni_layer_axis(m, &s, i)))
+            return (qn_val){ 0 };
+    return qn_graph_prelu(m->g, in[0], qni_layer_weight(m, l, &(struct qni_weight){
+        .name = "alpha", .shape = slope, .init_default = QN_INIT_ZEROS, .trained = true }));
+}
+
+const struct qni_layer_type qni_layer_prelu = PLAIN_TYPE("p_re_lu", "PReLU", no_fields, build_prelu);
+
+qn_val qn_prelu(qn_model *m, qn_val x, const qn_layer_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_prelu, opt, &x, 1);
+}
+
+static qn_val build_dropout(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_layer_opt *o = l->opt;
+
+    (void)n;
+    if (!(o->rate >= 0.0f && o->rate < 1.0f))
+        return qni_layer_fail(m, qni_error(QN_E_ARG, "rate is %g, expected 0 or more and below 1", (double)o->rate));
+    return qn_graph_dropout(m->g, in[0], o->rate);
+}
+
+const struct qni_layer_type qni_layer_dropout = PLAIN_TYPE("dropout", "Dropout", dropout_fields, build_dropout);
+
+qn_val qn_dropout(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt)
+{
+    qn_layer_opt o = opt ? *opt : (qn_layer_opt){ 0 };
+
+    o.rate = rate;
+    return qni_layer_add(m, &qni_layer_dropout, &o, &x, 1);
+}
+
+static qn_val build_flatten(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    (void)l;
+    (void)n;
+    return qn_graph_flatten(m->g, in[0]);
+}
+
+const struct qni_layer_type qni_layer_flatten = PLAIN_TYPE("flatten", "Flatten", no_fields, build_flatten);
+
+qn_val qn_flatten(qn_model *m, qn_val x)
+{
+    return qni_layer_add(m, &qni_layer_flatten, NULL, &x, 1);
+}
+
+struct reshape_opt { qn_shape shape; };
+
+static const struct qni_field reshape_fields[] = { { "shape", QNI_FIELD_DIMS, offsetof(struct reshape_opt, shape) }, { 0 } };
+
+static qn_val build_reshape(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const struct reshape_opt *o = l->opt;
+    int64_t dim[QN_MAX_RANK] = { 0 };
+    bool rest = false;
+
+    (void)n;
+    for (int i = 0; i < o->shape.rank; i++) {
+        dim[i + 1] = o->shape.dim[i];
+        rest |= dim[i + 1] == -1;
+        if (dim[i + 1] < -1 || dim[i + 1] == 0)
+            return qni_layer_fail(m, qni_error(QN_E_ARG, "axis %d of the new shape is %lld", i, (long long)dim[i + 1]));
+    }
+    (void)rest;
+    return qn_graph_reshape(m->g, in[0], o->shape.rank + 1, dim);
+}
+
+const struct qni_layer_type qni_layer_reshape = {
+    .name = "reshape", .title = "Reshape", .opt_bytes = sizeof(struct reshape_opt), .name_offset = SIZE_MAX,
+    .reuse_offset = SIZE_MAX, .reserved_offset = SIZE_MAX, .fields = reshape_fields, .build = build_reshape,
+};
+
+qn_val qn_reshape(qn_model *m, qn_val x, int rank, const int64_t *dim)
+{
+    struct reshape_opt o = { .shape = { .rank = rank } };
+
+    if (!m || m->g->status)
+        return (qn_val){ 0 };
+    if (rank < 0 || rank >= QN_MAX_RANK || (rank && !dim))
+        return qni_layer_fail(m, qni_error(QN_E_ARG, "reshape: a sample has 0 to %d axes, found %d", QN_MAX_RANK - 1, rank));
+    for (int i = 0; i < rank; i++)
+        o.shape.dim[i] = dim[i];
+    return qni_layer_add(m, &qni_layer_reshape, &o, &x, 1);
+}
+
+/* ---- several inputs ---- */
+
+/* Values joined two by two, all of one shape: Keras's merge layers broadcast, but the first size rule is ours. */
+static qn_val join(qn_model *m, const qn_val *in, int n, qn_val (*f)(qn_graph *, qn_val, qn_val))
+{
+    qn_val y = in[0];
+
+    for (int i = 1; i < n; i++) {
+        qn_shape a = qni_value_shape(m->g, in[0]), b = qni_value_shape(m->g, in[i]);
+        char s[160], t[160];
+
+        if (!qni_shape_equal(&a, &b))
+            return qni_layer_fail(m, qni_error(QN_E_SHAPE, "value %d has shape %s, expected %s", i,
+                                               qni_shape_text(&b, s, sizeof(s)), qni_shape_text(&a, t, sizeof(t))));
+        y = f(m->g, y, in[i]);
+    }
+    return y;
+}
+
+static qn_val build_add(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    (void)l;
+    return join(m, in, n, qn_graph_add);
+}
+
+static qn_val build_multiply(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    (void)l;
+    return join(m, in, n, qn_graph_mul);
+}
+
+static qn_val build_concatenate(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_layer_opt *o = l->opt;
+
+    return qn_graph_concat(m->g, in, n, o->axis ? o->axis : -1);
+}
+
+const struct qni_layer_type qni_layer_add_type = PLAIN_TYPE("add", "Add", no_fields, build_add);
+const struct qni_layer_type qni_layer_multiply = PLAIN_TYPE("multiply", "Multiply", no_fields, build_multiply);
+const struct qni_layer_type qni_layer_concatenate = PLAIN_TYPE("concatenate", "Concatenate", axis_fields, build_concatenate);
+
+qn_val qn_add(qn_model *m, const qn_val *x, int n)
+{
+    return qni_layer_add(m, &qni_layer_add_type, NULL, x, n);
+}
+
+qn_val qn_multiply(qn_model *m, const qn_val *x, int n)
+{
+    return qni_layer_add(m, &qni_layer_multiply, NULL, x, n);
+}
+
+qn_val qn_concatenate(qn_model *m, const qn_val *x, int n, const qn_layer_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_concatenate, opt, x, n);
+}
+
+static qn_val build_zero_padding(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_layer_opt *o = l->opt;
+    qn_shape s;
+    int64_t before[4] = { 0, o->pad[0], o->pad[2], 0 }, after[4] = { 0, o->pad[1], o->pad[3], 0 };
+
+    (void)n;
+    if (!qni_layer_rank(m, in[0], 4, 4, &s))
+        return (qn_val){ 0 };
+    return qn_graph_pad(m->g, in[0], before, after, 0.0f);
+}
+
+const struct qni_layer_type qni_layer_zero_padding2d = PLAIN_TYPE("zero_padding2d", "ZeroPadding2D", pad_fields,
+                                                                 build_zero_padding);
+
+qn_val qn_zero_padding2d(qn_model *m, qn_val x, const qn_layer_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_zero_padding2d, opt, &x, 1);
+}

@@ -1,0 +1,15 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * For the files that define layer types. */
+#ifndef QNI_LAYER_TYPES_H
+#define QNI_LAYER_TYPES_H
+
+#include "model/model.h"
+
+extern const struct qni_layer_type qni_layer_dense, qni_layer_conv2d, qni_layer_conv1d, qni_layer_depthwise,
+    qni_layer_conv2d_transpose, qni_layer_maxpool2d, qni_layer_avgpool2d, qni_layer_maxpool1d, qni_layer_avgpool1d,
+    qni_layer_global_maxpool, qni_layer_global_avgpool, qni_layer_batchnorm, qni_layer_activation, qni_layer_prelu,
+    qni_layer_dropout, qni_layer_flatten, qni_layer_reshape, qni_layer_add_type, qni_layer_multiply,
+    qni_layer_concatenate, qni_layer_zero_padding2d;
+
+#endif

@@ -1,0 +1,252 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Compile: losses, metrics and penalties join the graph, the weights get
+ * storage and their first values. */
+#include <stdio.h>
+
+#include "model/model.h"
+
+static qn_loss loss_of(const qn_compile_opt *o, int output)
+{
+    return o->losses[output] ? o->losses[output] : o->loss;
+}
+
+static qn_status check(const qn_model *m, const qn_compile_opt *o)
+{
+    for (size_t i = 0; i < QNI_COUNT(o->reserved); i++)
+        if (o->reserved[i])
+            return qni_error(QN_E_ARG, "reserved[%zu] of the options is not zero", i);
+    for (int i = 0; i < QN_MAX_OUTPUTS; i++) {
+        if ((unsigned)loss_of(o, i) > QN_HUBER)
+            return qni_error(QN_E_ARG, "there is no loss %d", (int)loss_of(o, i));
+        if (i >= m->outputs && (o->losses[i] || o->loss_weights[i] != 0.0f))
+            return qni_error(QN_E_ARG, "there is a loss for output %d, the model has %d outputs", i, m->outputs);
+    }
+    for (int i = 0; i < QN_MAX_METRICS; i++)
+        if ((unsigned)o->metrics[i] > QN_METRIC_MAE)
+            return qni_error(QN_E_ARG, "there is no metric %d", (int)o->metrics[i]);
+    if (o->top_k < 0 || !(o->label_smoothing >= 0.0f && o->label_smoothing < 1.0f))
+        return qni_error(QN_E_ARG, "top_k or label_smoothing is out of range");
+    return QN_OK;
+}
+
+/* The input targets come through: classes for the sparse loss, else of the output's shape. */
+static qn_val add_target(qn_model *m, int output, qn_loss loss)
+{
+    qn_shape shape = qni_value_shape(m->g, m->output[output]);
+    bool sparse = loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY;
+    char name[32];
+
+    if (shape.rank < 2)
+        return qni_graph_fail(m->g, qni_error(QN_E_SHAPE, "output %d has no axis beside the batch", output));
+    if (sparse)
+        shape.rank--;
+    snprintf(name, sizeof(name), output ? "target_%d" : "target", output);
+    return qni_input_add(m->g, name, sparse ? QN_I32 : QN_F32, &shape);
+}
+
+static qn_val add_loss(qn_model *m, int output, qn_val weight)
+{
+    const qn_compile_opt *o = &m->opt;
+    qn_val y = m->output[output], t = m->target[output];
+    qn_loss_opt lo = { .from_logits = o->from_logits, .label_smoothing = o->label_smoothing };
+
+    switch (loss_of(o, output)) {
+    case QN_SPARSE_CATEGORICAL_CROSSENTROPY: return qn_graph_sparse_cross_entropy(m->g, y, t, weight, &lo);
+    case QN_CATEGORICAL_CROSSENTROPY: return qn_graph_cross_entropy(m->g, y, t, weight, &lo);
+    case QN_BINARY_CROSSENTROPY: return qn_graph_binary_cross_entropy(m->g, y, t, weight, &lo);
+    case QN_MSE: return qn_graph_mse(m->g, y, t, weight, &lo);
+    case QN_MAE: return qn_graph_mae(m->g, y, t, weight, &lo);
+    case QN_HUBER: return qn_graph_huber(m->g, y, t, weight, &lo);
+    case QN_LOSS_NONE: break;
+    }
+    return (qn_val){ 0 };
+}
+
+/* l1 * sum|w| + l2 * sum(w^2) of every weight that has them, added to the loss. */
+static qn_val add_penalties(qn_model *m, qn_val loss)
+{
+    int weights = qn_model_weights(m);
+
+    for (int i = 0; i < weights; i++) {
+        struct qni_variable v = m->g->variable[i];
+        qn_val w = { v.value };
+
+        if (v.l1 > 0.0f)
+            loss = qn_graph_add(m->g, loss, qn_graph_affine(m->g, qn_graph_reduce_sum_abs(m->g, w, NULL, 0, false), v.l1, 0));
+        if (v.l2 > 0.0f)
+            loss = qn_graph_add(m->g, loss,
+                                qn_graph_affine(m->g, qn_graph_reduce_sum_squares(m->g, w, NULL, 0, false), v.l2, 0));
+    }
+    return loss;
+}
+
+static qn_status add_meter(qn_model *m, const char *name, int *index)
+{
+    struct qni_variable v = { .dtype = QN_F32, .shape = qni_shape(1, (int64_t)4), .init = QN_INIT_ZEROS };
+    char text[64];
+
+    if (m->meters == (int)QNI_COUNT(m->meter))
+        return qni_error(QN_E_ARG, "there are more than %zu losses and metrics", QNI_COUNT(m->meter));
+    snprintf(text, sizeof(text), "meter/%s", name);
+    v.name = text;
+    qni_variable_add(m->g, &v);
+    if (m->g->status)
+        return qni_graph_status(m->g);
+    *index = m->meters++;
+    m->meter[*index].variable = (int)m->g->variables - 1;
+    snprintf(m->meter[*index].name, sizeof(m->meter[*index].name), "%s", name);
+    return QN_OK;
+}
+
+static const char *metric_name(qn_metric metric)
+{
+    switch (metric) {
+    case QN_ACCURACY: return "accuracy";
+    case QN_TOP_K: return "top_k";
+    case QN_METRIC_MSE: return "mse";
+    case QN_METRIC_MAE: return "mae";
+    case QN_METRIC_NONE: break;
+    }
+    return "?";
+}
+
+static qn_val meter_value(const qn_model *m, int index)
+{
+    return (qn_val){ m->g->variable[m->meter[index].variable].value };
+}
+
+/* Nodes that sum up the first output's metrics. */
+static void sum_metric(qn_model *m, qn_metric metric, int index, qn_val weight)
+{
+    qn_val y = m->output[0], t = m->target[0], state = meter_value(m, index);
+    qn_loss loss = loss_of(&m->opt, 0);
+
+    switch (metric) {
+    case QN_ACCURACY:
+        if (loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY)
+            qn_graph_metric_sparse_accuracy(m->g, state, y, t, weight);
+        else if (loss == QN_BINARY_CROSSENTROPY)
+            qn_graph_metric_binary_accuracy(m->g, state, y, t, weight, m->opt.from_logits ? 0.0f : 0.5f);
+        else
+            qn_graph_metric_categorical_accuracy(m->g, state, y, t, weight);
+        break;
+    case QN_TOP_K: qn_graph_metric_top_k(m->g, state, y, t, weight, m->opt.top_k ? m->opt.top_k : 5); break;
+    case QN_METRIC_MSE: qn_graph_metric_mse(m->g, state, y, t, weight); break;
+    case QN_METRIC_MAE: qn_graph_metric_mae(m->g, state, y, t, weight); break;
+    case QN_METRIC_NONE: break;
+    }
+}
+
+/* The whole loss, and the nodes that sum up what is reported; once without and once with sample weights. */
+static qn_status add_losses(qn_model *m, int variant, int whole, const int *each, const int *metric)
+{
+    qn_val weight = variant ? m->weight : (qn_val){ 0 };
+    qn_val total = { 0 }, part[QN_MAX_OUTPUTS];
+
+    for (int i = 0; i < m->outputs; i++) {
+        float w = m->opt.loss_weights[i];
+        qn_val loss;
+
+        part[i] = add_loss(m, i, weight);
+        if (!part[i].id)
+            continue;
+        loss = w != 0.0f && w != 1.0f ? qn_graph_affine(m->g, part[i], w, 0.0f) : part[i];
+        total = total.id ? qn_graph_add(m->g, total, loss) : loss;
+    }
+    total = add_penalties(m, total);
+    m->loss[variant] = total;
+    m->update_first[variant] = m->g->nodes;
+    qn_graph_metric_mean(m->g, meter_value(m, whole), total, m->output[0]);
+    for (int i = 0; i < m->outputs; i++)
+        if (each[i] >= 0)
+            qn_graph_metric_mean(m->g, meter_value(m, each[i]), part[i], m->output[0]);
+    for (int i = 0; i < QN_MAX_METRICS; i++)
+        if (m->opt.metrics[i])
+            sum_metric(m, m->opt.metrics[i], metric[i], weight);
+    m->update_last[variant] = m->g->nodes;
+    return qni_graph_status(m->g);
+}
+
+static qn_status add_objective(qn_model *m)
+{
+    int whole = -1, each[QN_MAX_OUTPUTS], metric[QN_MAX_METRICS] = { 0 }, losses = 0;
+    qn_shape batch = { .rank = 1, .dim = { QN_ANY } };
+    qn_status st = QN_OK;
+
+    for (int i = 0; i < m->outputs; i++) {
+        qn_loss loss = loss_of(&m->opt, i);
+
+        each[i] = -1;
+        if (loss && !m->g->status) {
+            m->target[i] = add_target(m, i, loss);
+            losses++;
+        }
+    }
+    if (!losses)
+        return QN_OK;
+    if (m->opt.metrics[0] && !m->target[0].id)
+        return qni_error(QN_E_ARG, "metrics are of the first output, which has no loss");
+    m->weight = qni_input_add(m->g, "weight", QN_F32, &batch);
+    if ((st = add_meter(m, "loss", &whole)))
+        return st;
+    for (int i = 0; i < m->outputs && losses > 1; i++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "output_%d_loss", i);
+        if (m->target[i].id && (st = add_meter(m, name, &each[i])))
+            return st;
+    }
+    for (int i = 0; i < QN_MAX_METRICS; i++)
+        if (m->opt.metrics[i] && (st = add_meter(m, metric_name(m->opt.metrics[i]), &metric[i])))
+            return st;
+    if (!(st = add_losses(m, 0, whole, each, metric)))
+        st = add_losses(m, 1, whole, each, metric);
+    return st;
+}
+
+static qn_status initialise(qn_model *m)
+{
+    float *value = NULL;
+    int weights = qn_model_weights(m);
+    int64_t most = 0;
+    qn_status st;
+
+    for (int i = 0; i < weights; i++)
+        most = QNI_MAX(most, qni_elements(&m->g->variable[i].shape));
+    if ((st = qni_calloc(m->ctx, &value, (size_t)most, sizeof(*value))))
+        return st;
+    for (int i = 0; i < weights && !st; i++)
+        if (!(st = qni_variable_init(m->ctx, &m->g->variable[i], m->opt.seed, (uint32_t)i, value)))
+            st = qni_state_write(m->state, (size_t)i, -1, value);
+    qni_free(m->ctx, &value);
+    return st;
+}
+
+qn_status qn_model_compile(qn_model *m, const qn_compile_opt *opt)
+{
+    static const qn_compile_opt none;
+    qn_status st;
+
+    if (!m)
+        return qni_error(QN_E_ARG, "m is NULL");
+    if ((st = qni_graph_status(m->g)))
+        return st;
+    if (m->compiled)
+        return qni_error(QN_E_STATE, "the model is compiled already");
+    if (!m->outputs)
+        return qni_error(QN_E_STATE, "the model has no output");
+    if ((st = check(m, opt ? opt : &none)) || (st = qni_optimizer_resolve(&m->optimizer, opt ? &opt->optimizer : &none.optimizer)))
+        return st;
+    m->opt = opt ? *opt : none;
+    m->lr = m->optimizer.lr;
+    m->update = qni_optimizer_plan(&m->optimizer);
+    if ((st = add_objective(m)) || (st = qni_graph_status(m->g)) ||
+        (st = qni_state_create(&m->state, m->dev, m->g, m->update.slots)) || (st = initialise(m))) {
+        /* A model that failed to compile stays uncompiled and keeps the reason. */
+        qni_graph_fail(m->g, st);
+        return st;
+    }
+    m->compiled = true;
+    return QN_OK;
+}

@@ -1,0 +1,113 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Optimizers: their numbers, and the nodes they append to a training plan. */
+#include <math.h>
+
+#include "ops/optim/optim.h"
+#include "optim/optim.h"
+
+qn_optimizer qn_sgd(float lr)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_SGD, .lr = lr };
+}
+
+qn_optimizer qn_sgd_momentum(float lr, float momentum, bool nesterov)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_SGD, .lr = lr, .momentum = momentum, .nesterov = nesterov };
+}
+
+qn_optimizer qn_adam(float lr)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_ADAM, .lr = lr };
+}
+
+qn_optimizer qn_adamw(float lr, float weight_decay)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_ADAM, .lr = lr, .weight_decay = weight_decay != 0.0f ? weight_decay : 0.004f };
+}
+
+static bool in_range(float v, float least, float most)
+{
+    return v >= least && v <= most; /* false for NaN */
+}
+
+qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in)
+{
+    qn_optimizer o = *in;
+
+    for (size_t i = 0; i < QNI_COUNT(o.reserved); i++)
+        if (o.reserved[i])
+            return qni_error(QN_E_ARG, "reserved[%zu] of the optimizer is not zero", i);
+    if (o.kind == QN_OPTIMIZER_SGD) {
+        o.lr = o.lr != 0.0f ? o.lr : 0.01f;
+    } else if (o.kind == QN_OPTIMIZER_ADAM) {
+        o.lr = o.lr != 0.0f ? o.lr : 0.001f;
+        o.beta1 = o.beta1 != 0.0f ? o.beta1 : 0.9f;
+        o.beta2 = o.beta2 != 0.0f ? o.beta2 : 0.999f;
+        o.epsilon = o.epsilon != 0.0f ? o.epsilon : 1e-7f;
+    } else if (o.kind != QN_OPTIMIZER_NONE) {
+        return qni_error(QN_E_ARG, "there is no optimizer %d", (int)o.kind);
+    }
+    if (!in_range(o.lr, 0.0f, INFINITY) || isinf(o.lr) || !in_range(o.momentum, 0.0f, 1.0f) ||
+        !in_range(o.beta1, 0.0f, 0.99999994f) || !in_range(o.beta2, 0.0f, 0.99999994f) || !in_range(o.epsilon, 0.0f, 1e9f) ||
+        !in_range(o.weight_decay, 0.0f, 1e9f))
+        return qni_error(QN_E_ARG, "a number of the optimizer is out of range");
+    if (!in_range(o.clip_value, 0.0f, INFINITY) || !in_range(o.clip_norm, 0.0f, INFINITY) ||
+        !in_range(o.global_clip_norm, 0.0f, INFINITY))
+        return qni_error(QN_E_ARG, "a limit for clipping is negative");
+    if ((o.clip_value > 0.0f) + (o.clip_norm > 0.0f) + (o.global_clip_norm > 0.0f) > 1)
+        return qni_error(QN_E_ARG, "at most one of clip_value, clip_norm and global_clip_norm");
+    *out = o;
+    return QN_OK;
+}
+
+/* ---- the update of a training plan ---- */
+
+static const struct qni_op *rule(const qn_optimizer *o, struct qni_update *attr)
+{
+    *attr = (struct qni_update){ .momentum = o->momentum, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
+                                 .weight_decay = o->weight_decay, .clipvalue = o->clip_value, .nesterov = o->nesterov,
+                                 .amsgrad = o->amsgrad, .decay_end = -1 };
+    return o->kind == QN_OPTIMIZER_SGD ? &qni_op_sgd : &qni_op_adam;
+}
+
+/* min(1, limit / norm), the norm of all gradients together: what they are multiplied by. */
+static qn_val global_scale(qn_graph *g, qn_val gradients, float limit)
+{
+    qn_val norm = qn_graph_sqrt(g, qn_graph_reduce_sum_squares(g, gradients, NULL, 0, false));
+
+    return qn_graph_minimum(g, qn_graph_affine(g, qn_graph_reciprocal(g, norm), limit, 0.0f),
+                            qn_graph_fill_like(g, norm, QN_F32, 1.0f));
+}
+
+static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gradients, const qn_val *slot, qn_val device,
+                        const struct qni_segment_table *segments)
+{
+    const qn_optimizer *o = opt;
+    struct qni_update attr;
+    const struct qni_op *op = rule(o, &attr);
+    unsigned slots = qni_update_slots(op, &attr);
+    qn_val in[6] = { weights, gradients }, scale = { 0 };
+    int next = 0;
+
+    (void)segments;
+    for (int k = 0; k < 3; k++)
+        if (slots & 1u << k)
+            in[2 + k] = slot[next++];
+    if (o->global_clip_norm > 0.0f)
+        scale = global_scale(g, gradients, o->global_clip_norm);
+    in[5] = scale;
+    qni_node_add(g, op, &attr, in, 6, NULL);
+    qni_node_add(g, &qni_op_advance, NULL, &device, 1, NULL);
+    return qni_graph_status(g);
+}
+
+struct qni_optimizer qni_optimizer_plan(const qn_optimizer *o)
+{
+    struct qni_optimizer p = { .append = append, .opt = o };
+    struct qni_update attr;
+
+    if (o->kind != QN_OPTIMIZER_NONE)
+        p.slots = __builtin_popcount(qni_update_slots(rule(o, &attr), &attr));
+    return p;
+}

@@ -1,0 +1,14 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#ifndef QNI_OPTIM_ROOM_H
+#define QNI_OPTIM_ROOM_H
+
+#include <quern/optim.h>
+
+#include "graph/plan.h"
+
+/* The optimizer with Keras's defaults in place of zeros; QN_E_ARG for numbers out of range. */
+qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in);
+/* What a plan needs of a resolved optimizer, which is borrowed. */
+struct qni_optimizer qni_optimizer_plan(const qn_optimizer *o);
+
+#endif
