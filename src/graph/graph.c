@@ -166,7 +166,7 @@ qn_val qni_node_add_epilogue(qn_graph *g, const struct qni_op *op, const void *a
         n.in[i] = in[i].id;
         if (in[i].id && !qni_value_get(g, in[i]))
             return qni_graph_fail(g, qni_error(QN_E_ARG, "%s: input %d is not a value of this graph", op->name, i));
-        if (!in[i].id && (i < op->min_inputs || i >= inputs - qni_epilogue_operands(epilogue)))
+        if (!in[i].id && (i == 0 || i >= inputs - qni_epilogue_operands(epilogue)))
             return qni_graph_fail(g, qni_error(QN_E_ARG, "%s: input %d is missing", op->name, i));
     }
     if ((st = infer(&first, g, op, attr, epilogue, in, inputs, false)) ||

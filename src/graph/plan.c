@@ -393,6 +393,7 @@ static qn_status place_rest(struct making *m)
     return st;
 }
 
+/* Written through the upload queue, so never a part of a chunk: see the pool in device/device.h. */
 static qn_status make_inputs(struct making *m)
 {
     struct qni_plan *p = m->plan;
@@ -409,11 +410,11 @@ static qn_status make_inputs(struct making *m)
         in->shape = v->shape;
         in->bytes = value_bytes(v);
         for (int s = 0; s < QNI_PLAN_SLOTS; s++)
-            if ((st = qni_storage_create(&in->storage[s], p->dev, in->bytes)))
+            if ((st = qni_storage_create_alone(&in->storage[s], p->dev, in->bytes)))
                 return st;
     }
     for (int s = 0; s < QNI_PLAN_SLOTS; s++)
-        if ((st = qni_storage_create(&p->step[s], p->dev, QNI_BLOCK_WORDS * sizeof(uint32_t))))
+        if ((st = qni_storage_create_alone(&p->step[s], p->dev, QNI_BLOCK_WORDS * sizeof(uint32_t))))
             return st;
     return QN_OK;
 }

@@ -13,7 +13,7 @@ static qn_status await(struct qni_plan *p, int slot)
     err = cl->WaitForEvents(1, &p->done[slot]);
     cl->ReleaseEvent(p->done[slot]);
     p->done[slot] = NULL;
-    return err ? qni_cl_error(err, "waiting for a step") : QN_OK;
+    return err ? qni_device_error(p->dev, err, "waiting for a step") : QN_OK;
 }
 
 qn_status qni_plan_begin(struct qni_plan *p, int *slot)
@@ -37,7 +37,7 @@ qn_status qni_plan_feed(struct qni_plan *p, int slot, size_t input, const void *
         return QN_OK;
     err = p->dev->cl->EnqueueWriteBuffer(p->dev->upload, in->storage[slot]->mem, CL_FALSE, in->storage[slot]->offset, bytes,
                                          from, 0, NULL, NULL);
-    return err ? qni_cl_error(err, "uploading input %zu", input) : QN_OK;
+    return err ? qni_device_error(p->dev, err, "uploading input %zu", input) : QN_OK;
 }
 
 /* Pack what the weights' last change made stale. */
@@ -61,16 +61,16 @@ qn_status qni_plan_submit(struct qni_plan *p, int slot)
     err = cl->EnqueueWriteBuffer(p->dev->upload, p->step[slot]->mem, CL_FALSE, p->step[slot]->offset,
                                  sizeof(p->words[slot]), p->words[slot], 0, NULL, &uploaded);
     if (err)
-        return qni_cl_error(err, "writing the step block");
+        return qni_device_error(p->dev, err, "writing the step block");
     if ((err = cl->Flush(p->dev->upload))) {
-        st = qni_cl_error(err, "flushing the upload queue");
+        st = qni_device_error(p->dev, err, "flushing the upload queue");
         goto done;
     }
     if ((st = prepare(p)))
         goto done;
     st = qni_exec_run(p->exec, p->dev->queue, slot, p->segment[0], p->segment[QNI_SEGMENTS], 1, &uploaded, &p->done[slot]);
     if (!st && (err = cl->Flush(p->dev->queue)))
-        st = qni_cl_error(err, "flushing the queue");
+        st = qni_device_error(p->dev, err, "flushing the queue");
     if (p->updates_weights)
         p->state->version++;
 done:
@@ -91,20 +91,19 @@ qn_status qni_plan_read(struct qni_plan *p, size_t output, void *to, size_t byte
     if (!bytes)
         return QN_OK;
     err = p->dev->cl->EnqueueReadBuffer(p->dev->queue, o->mem, block, o->offset, bytes, to, 0, NULL, event);
-    return err ? qni_cl_error(err, "reading output %zu", output) : QN_OK;
+    return err ? qni_device_error(p->dev, err, "reading output %zu", output) : QN_OK;
 }
 
 qn_status qni_plan_finish(struct qni_plan *p)
 {
-    const struct qni_cl *cl = p->dev->cl;
     qn_status st = QN_OK, one;
-    cl_int err;
 
     for (int s = 0; s < QNI_PLAN_SLOTS; s++)
         if ((one = await(p, s)) && !st)
             st = one;
-    err = cl->Finish(p->dev->upload);
-    if (!err)
-        err = cl->Finish(p->dev->queue);
-    return st ? st : err ? qni_cl_error(err, "finishing the queues") : QN_OK;
+    if ((one = qni_queue_finish(p->dev, p->dev->upload)) && !st)
+        st = one;
+    if ((one = qni_queue_finish(p->dev, p->dev->queue)) && !st)
+        st = one;
+    return st;
 }

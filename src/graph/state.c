@@ -35,7 +35,7 @@ static qn_status zeroed(struct qni_storage **out, qn_device *dev, size_t bytes)
         return st;
     if (bytes)
         err = dev->cl->EnqueueFillBuffer(dev->queue, (*out)->mem, &zero, sizeof(zero), (*out)->offset, bytes, 0, NULL, NULL);
-    return err ? qni_cl_error(err, "zeroing %zu bytes", bytes) : QN_OK;
+    return err ? qni_device_error(dev, err, "zeroing %zu bytes", bytes) : QN_OK;
 }
 
 qn_status qni_state_create(struct qni_state **out, qn_device *dev, const qn_graph *g, int slots)
@@ -130,7 +130,7 @@ qn_status qni_state_write(struct qni_state *s, size_t variable, int slot, const 
     err = s->dev->cl->EnqueueWriteBuffer(s->dev->queue, at.storage->mem, CL_TRUE, at.storage->offset + at.offset, bytes,
                                          from, 0, NULL, NULL);
     s->version++;
-    return err ? qni_cl_error(err, "writing variable %s", s->g->variable[variable].name) : QN_OK;
+    return err ? qni_device_error(s->dev, err, "writing variable %s", s->g->variable[variable].name) : QN_OK;
 }
 
 qn_status qni_state_read(struct qni_state *s, size_t variable, int slot, void *to)
@@ -144,7 +144,7 @@ qn_status qni_state_read(struct qni_state *s, size_t variable, int slot, void *t
         return st;
     err = s->dev->cl->EnqueueReadBuffer(s->dev->queue, at.storage->mem, CL_TRUE, at.storage->offset + at.offset, bytes, to,
                                         0, NULL, NULL);
-    return err ? qni_cl_error(err, "reading variable %s", s->g->variable[variable].name) : QN_OK;
+    return err ? qni_device_error(s->dev, err, "reading variable %s", s->g->variable[variable].name) : QN_OK;
 }
 
 qn_status qni_state_reset_optimizer(struct qni_state *s)
@@ -160,7 +160,7 @@ qn_status qni_state_reset_optimizer(struct qni_state *s)
     if (!err)
         err = cl->EnqueueFillBuffer(s->dev->queue, s->device_block->mem, &zero, sizeof(zero), s->device_block->offset,
                                     QNI_BLOCK_WORDS * sizeof(uint32_t), 0, NULL, NULL);
-    return err ? qni_cl_error(err, "resetting the optimizer") : QN_OK;
+    return err ? qni_device_error(s->dev, err, "resetting the optimizer") : QN_OK;
 }
 
 qn_status qni_state_device_block(struct qni_state *s, uint32_t words[QNI_BLOCK_WORDS], bool write)
@@ -175,5 +175,5 @@ qn_status qni_state_device_block(struct qni_state *s, uint32_t words[QNI_BLOCK_W
     else
         err = cl->EnqueueReadBuffer(s->dev->queue, s->device_block->mem, CL_TRUE, s->device_block->offset, bytes, words, 0,
                                     NULL, NULL);
-    return err ? qni_cl_error(err, "copying the device's step block") : QN_OK;
+    return err ? qni_device_error(s->dev, err, "copying the device's step block") : QN_OK;
 }

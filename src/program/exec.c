@@ -127,7 +127,7 @@ static qn_status bind_launch(struct qni_exec *e, int slot, size_t i, const struc
             err = cl->SetKernelArg(e->kernel[k], n++, (size_t)arg->i, NULL);
         }
         if (err)
-            return qni_cl_error(err, "argument %d of kernel %s of %s", a, l->kernel, l->source);
+            return qni_device_error(e->dev, err, "argument %d of kernel %s of %s", a, l->kernel, l->source);
     }
     return QN_OK;
 }
@@ -154,7 +154,7 @@ static qn_status enqueue(struct qni_exec *e, cl_command_queue queue, int slot, s
         offset[2] = (size_t)iteration;
     err = e->dev->cl->EnqueueNDRangeKernel(queue, e->kernel[k], (cl_uint)l->dims, offset, l->global, l->local, 0,
                                            NULL, NULL);
-    return err ? qni_cl_error(err, "enqueueing kernel %s of %s", l->kernel, l->source) : QN_OK;
+    return err ? qni_device_error(e->dev, err, "enqueueing kernel %s of %s", l->kernel, l->source) : QN_OK;
 }
 
 /* A grid with nothing in it, which OpenCL refuses. */
@@ -173,7 +173,7 @@ qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, int slot, siz
     if (waits)
         err = cl->EnqueueBarrierWithWaitList(queue, waits, wait, NULL);
     if (err)
-        return qni_cl_error(err, "waiting for %u events", waits);
+        return qni_device_error(e->dev, err, "waiting for %u events", waits);
     for (size_t i = first; i < last && !st;) {
         const struct qni_launch *l = &e->recorder.launch[i];
 
@@ -194,7 +194,7 @@ qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, int slot, siz
     if (!st && event) {
         err = cl->EnqueueMarkerWithWaitList(queue, 0, NULL, event);
         if (err)
-            st = qni_cl_error(err, "marking the end of a run");
+            st = qni_device_error(e->dev, err, "marking the end of a run");
     }
     return st;
 }

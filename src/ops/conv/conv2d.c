@@ -45,6 +45,7 @@ static qn_status forward_grad(struct qni_grad *c)
 }
 
 const struct qni_op qni_op_conv2d = {
+    .flags = QNI_OP_EPILOGUE,
     .name = "conv2d", .family = "conv", .attr_bytes = sizeof(struct qni_conv), .min_inputs = 2, .max_inputs = 2,
     .outputs = 1, .shape = qni_conv_shape, .grad = forward_grad, .algos = forward_algos, .tests = tests, .dtypes = "f32",
 };
@@ -68,6 +69,7 @@ static qn_status data_grad(struct qni_grad *c)
 }
 
 const struct qni_op qni_op_conv2d_backward_data = {
+    .flags = QNI_OP_EPILOGUE,
     .name = "conv2d_backward_data", .family = "conv", .attr_bytes = sizeof(struct qni_conv), .min_inputs = 2,
     .max_inputs = 3, .outputs = 1, .shape = qni_conv_shape, .grad = data_grad, .algos = data_algos, .tests = tests,
     .dtypes = "f32",

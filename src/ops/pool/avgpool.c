@@ -110,6 +110,7 @@ static const struct qni_algo grad_vector = {
 static const struct qni_algo *const grad_algos[] = { &grad_lanes, &grad_vector, NULL };
 
 const struct qni_op qni_op_avgpool_grad = {
+    .flags = QNI_OP_EPILOGUE,
     .name = "avgpool_grad", .family = "pool", .attr_bytes = sizeof(struct qni_pool), .min_inputs = 2, .max_inputs = 2,
     .outputs = 1, .shape = qni_pool_grad_shape, .algos = grad_algos, .tests = tests, .dtypes = "f32",
 };

@@ -196,6 +196,7 @@ static qn_status grad_shape(struct qni_problem *p)
 }
 
 const struct qni_op qni_op_maxpool_grad = {
+    .flags = QNI_OP_EPILOGUE,
     .name = "maxpool_grad", .family = "pool", .attr_bytes = sizeof(struct qni_pool), .min_inputs = 3, .max_inputs = 3,
     .outputs = 1, .shape = grad_shape, .algos = grad_algos, .tests = tests, .dtypes = "f32",
 };
