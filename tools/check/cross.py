@@ -25,22 +25,43 @@ BITCODE = "/usr/lib/x86_64-linux-gnu/amdgcn/bitcode"
 LIBCLC = "/usr/lib/clc/nvptx64--nvidiacl.bc"
 CL = ["clang-15", "-x", "cl", "-cl-std=CL1.2"]
 HEADER = ["-Xclang", "-finclude-default-header"]
+# Which functions and arguments a unit uses depends on its parameters.
+UNUSED = ["-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-but-set-parameter"]
 MOST_PRIVATE = 64  # bytes; a few builtins keep a table of their own
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cross-table.txt")
 
 
 class Unit:
     def __init__(self, path):
-        self.path = path
         with open(path, encoding="utf-8") as text:
-            words = text.readline().strip("/* \n").split()
+            self.text = text.read()
+        words = self.text.splitlines()[0].strip("/* ").split()
+        self.key = re.search(r"#define QN_SUFFIX (\w+)", self.text)[1]
         self.source, self.options = words[0], words[2:]
         local = dict(o.split("=", 1) for o in self.options)
         self.group = [int(local.get(f"QN_L{i}", 1)) for i in range(3)]
         self.items = self.group[0] * self.group[1] * self.group[2]
 
+    def group_text(self):
+        return "x".join(str(g) for g in self.group)
+
     def parameters(self):
         return " ".join(o.removeprefix("QN_") for o in self.options if not re.match(r"QN_L[012]=", o))
+
+
+class File:
+    """All units of a source that are for one shape of device, in one file, as the library itself would join them."""
+
+    def __init__(self, units, path):
+        self.units = {u.key: u for u in units}
+        self.source = units[0].source
+        self.gpu = units[0].items > 1
+        self.path = path
+        with open(path, "w", encoding="utf-8") as out:
+            out.write("\n".join(u.text for u in units))
+
+    def unit_of(self, symbol):
+        return self.units[symbol[-17:]]
 
 
 def command(*words):
@@ -48,29 +69,25 @@ def command(*words):
     return done.returncode, done.stdout + done.stderr
 
 
-def plain_name(symbol):
-    return re.sub(r"_[0-9a-f]{16}$", "", symbol)
+def strict(file, *options):
+    return command(*CL, *HEADER, "-fsyntax-only", "-Wall", "-Wextra", *UNUSED, "-Werror", *options, file.path), []
 
 
-def strict(unit, tmp, *options):
-    return command(*CL, *HEADER, "-fsyntax-only", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", *options, unit.path)
+def spir64(file):
+    return strict(file, "-target", "spir64")
 
 
-def spir64(unit, tmp):
-    return strict(unit, tmp, "-target", "spir64"), []
+def spir32(file):
+    return strict(file, "-target", "spir")
 
 
-def spir32(unit, tmp):
-    return strict(unit, tmp, "-target", "spir"), []
+def spir_plain(file):
+    return strict(file, "-target", "spir64", "-Xclang", "-cl-ext=-cl_khr_fp64,-cl_khr_fp16")
 
 
-def spir_plain(unit, tmp):
-    return strict(unit, tmp, "-target", "spir64", "-Xclang", "-cl-ext=-cl_khr_fp64,-cl_khr_fp16"), []
-
-
-def spirv(unit, tmp):
-    code = os.path.join(tmp, os.path.basename(unit.path))
-    done = command(*CL, *HEADER, "-O0", "-c", "-emit-llvm", "-target", "spir64", unit.path, "-o", code + ".bc")
+def spirv(file):
+    code = file.path
+    done = command(*CL, *HEADER, "-O0", "-c", "-emit-llvm", "-target", "spir64", code, "-o", code + ".bc")
     if done[0] == 0:
         done = command("llvm-spirv-15", "--spirv-max-version=1.2", code + ".bc", "-o", code + ".spv")
     if done[0] == 0:
@@ -78,53 +95,63 @@ def spirv(unit, tmp):
     return done, []
 
 
+class Row:
+    """What a kernel uses: registers of 32 bits a work-item, bytes, and how many waves or warps fit at once."""
+
+    def __init__(self, file, symbol, registers, local, spills, private, waves):
+        self.unit = file.unit_of(symbol)
+        self.kernel = symbol[:-17]
+        self.registers, self.local, self.spills, self.private = registers, local, spills, private
+        self.waves = waves(self) if registers else 0
+
+
 def amd(chip):
-    """Registers of 32 bits a lane, of 256 (gfx9) or 1024 (gfx10, gfx11) a SIMD lane; at most 10 or 16 waves."""
     gfx10 = chip.startswith("gfx1")
 
-    def run(unit, tmp):
-        code = os.path.join(tmp, f"{os.path.basename(unit.path)}.{chip}.co")
-        level = "-O3" if unit.items > 1 else "-O1"
-        done = command(*CL, level, "-target", "amdgcn-amd-amdhsa", f"-mcpu={chip}", f"--rocm-device-lib-path={BITCODE}",
-                       unit.path, "-o", code)
-        if done[0] != 0 or unit.items == 1:
-            return done, []
+    def waves(row):
+        # A lane of a SIMD has 256 registers (gfx9) or 1024 (gfx10); 64 KiB of local memory are for 4 or 2 SIMDs.
+        fit = min(16 if gfx10 else 10, (1024 if gfx10 else 256) // (-(-row.registers // 4) * 4))
+        if row.local:
+            a_group = -(-row.unit.items // (32 if gfx10 else 64))
+            fit = min(fit, 65536 // row.local * a_group // (2 if gfx10 else 4))
+        return fit
+
+    def run(file):
+        code = f"{file.path}.{chip}.co"
+        done = command(*CL, "-O3" if file.gpu else "-O1", "-target", "amdgcn-amd-amdhsa", f"-mcpu={chip}",
+                       f"--rocm-device-lib-path={BITCODE}", file.path, "-o", code)
         rows = []
-        for kernel in command("llvm-readelf-15", "--notes", code)[1].split("  - .args:")[1:]:
-            number = {k: int(v) for k, v in re.findall(r"^ +\.(\w+): +(\d+)$", kernel, re.M)}
-            name = re.search(r"^ +\.name: +(\S+)", kernel, re.M)[1]
-            wave = number["wavefront_size"]
-            registers = number["vgpr_count"]
-            waves = min(16 if gfx10 else 10, (1024 if gfx10 else 256) // max(1, -(-registers // 4) * 4))
-            local = number["group_segment_fixed_size"]
-            if local:
-                # 64 KiB a compute unit of four SIMDs (gfx9), or of two (gfx10).
-                groups = 65536 // local
-                waves = min(waves, groups * -(-unit.items // wave) // (2 if gfx10 else 4))
-            spills = number["vgpr_spill_count"] + number["sgpr_spill_count"]
-            rows.append((plain_name(name), registers, local, spills, number["private_segment_fixed_size"], waves))
+        if done[0] == 0 and file.gpu:
+            for kernel in command("llvm-readelf-15", "--notes", code)[1].split("  - .args:")[1:]:
+                number = {k: int(v) for k, v in re.findall(r"^ +\.(\w+): +(\d+)$", kernel, re.M)}
+                symbol = re.search(r"^ +\.name: +(\S+)", kernel, re.M)[1]
+                rows.append(Row(file, symbol, number["vgpr_count"], number["group_segment_fixed_size"],
+                                number["vgpr_spill_count"] + number["sgpr_spill_count"],
+                                number["private_segment_fixed_size"], waves))
         return done, rows
     return run
 
 
-def nvidia(unit, tmp):
-    code = os.path.join(tmp, os.path.basename(unit.path) + ".ptx")
-    done = command(*CL, *HEADER, "-O3" if unit.items > 1 else "-O1", "-S", "-target", "nvptx64--nvidiacl", "-Xclang",
-                   "-target-cpu", "-Xclang", "sm_80", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", LIBCLC, unit.path,
+def nvidia(file):
+    def warps(row):
+        # A multiprocessor has 65536 registers and 228 KiB of local memory, of which a group takes 1 KiB for itself.
+        fit = min(64, 65536 // (-(-row.registers // 8) * 8 * 32))
+        if row.local:
+            fit = min(fit, 233472 // (row.local + 1024) * -(-row.unit.items // 32))
+        return fit
+
+    code = file.path + ".ptx"
+    done = command(*CL, *HEADER, "-O3" if file.gpu else "-O1", "-S", "-target", "nvptx64--nvidiacl", "-Xclang",
+                   "-target-cpu", "-Xclang", "sm_80", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", LIBCLC, file.path,
                    "-o", code)
-    if done[0] != 0 or unit.items == 1 or not shutil.which("ptxas"):
-        return done, []
-    done = command("ptxas", "-v", "-arch=sm_90", code, "-o", "/dev/null")
     rows = []
-    for name, text in re.findall(r"Compiling entry function '(\w+)'(.*?)Compile time", done[1], re.S):
-        stack, stores, loads = (int(re.search(p, text)[1]) for p in
-                                (r"(\d+) bytes stack", r"(\d+) bytes spill stores", r"(\d+) bytes spill loads"))
-        registers = int(re.search(r"Used (\d+) registers", text)[1])
-        local = int((re.search(r"(\d+) bytes smem", text) or [0, 0])[1])
-        warps = min(64, 65536 // (-(-registers // 8) * 8 * 32))
-        if local:
-            warps = min(warps, 233472 // (local + 1024) * -(-unit.items // 32))
-        rows.append((plain_name(name), registers, local, stores + loads, stack, warps))
+    if done[0] == 0 and file.gpu and shutil.which("ptxas"):
+        done = command("ptxas", "-v", "-arch=sm_90", code, "-o", "/dev/null")
+        for symbol, text in re.findall(r"Compiling entry function '(\w+)'(.*?)Compile time", done[1], re.S):
+            stack, stores, loads, registers = (int(re.search(p, text)[1]) for p in (
+                r"(\d+) bytes stack", r"(\d+) bytes spill stores", r"(\d+) bytes spill loads", r"Used (\d+) registers"))
+            local = int((re.search(r"(\d+) bytes smem", text) or [0, 0])[1])
+            rows.append(Row(file, symbol, registers, local, stores + loads, stack, warps))
     return done, rows
 
 
@@ -146,8 +173,8 @@ def missing(needs):
 def write_units(build, folder):
     # Every algorithm is run by its tests, and every unit built on the way; how the tests end is for others to judge.
     environment = dict(os.environ, QUERN_DUMP_UNITS=folder)
-    subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "op", "--suite", "train", "--suite", "grad",
-                    "--timeout-multiplier", "4", "--logbase", "testlog-cross"],
+    subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "op", "--suite", "train",
+                    "--suite", "grad", "--no-suite", "slow", "--timeout-multiplier", "4", "--logbase", "testlog-cross"],
                    env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -168,40 +195,45 @@ class Tap:
         print(f"ok {self.n} - cross: {name} # SKIP {reason}", flush=True)
 
 
-def judge(tap, target, units, results, table):
-    by_source = {}
-    for unit, (done, rows) in zip(units, results):
-        bad = by_source.setdefault(unit.source, ([], []))
-        if done[0] != 0:
-            bad[0].append(f"{unit.source} {unit.parameters()}")
-            bad[0].extend(done[1].splitlines()[:6])
-        for name, registers, local, spills, private, waves in rows:
-            group = "x".join(str(g) for g in unit.group)
-            table.append((unit.source, name, group, unit.parameters(), target, registers, local, spills, private, waves))
-            if spills or private > MOST_PRIVATE:
-                bad[1].append(f"{name} {group} {unit.parameters()}: {registers} registers, {spills} spills, "
-                              f"{private} bytes of private memory")
-    for source, (broken, spilling) in sorted(by_source.items()):
-        tap.line(not broken, f"{target} compiles {source}", broken)
-        if any(row[0] == source and row[4] == target for row in table):
-            tap.line(not spilling, f"{target} keeps {source} in registers", spilling)
+def judge(tap, target, files, results):
+    for file, (done, rows) in zip(files, results):
+        shape = "GPU" if file.gpu else "CPU"
+        errors = done[1].splitlines() if done[0] else []
+        tap.line(done[0] == 0, f"{target} compiles {file.source}, {shape}-shaped", errors)
+        heavy = [f"{r.kernel} {r.unit.group_text()} {r.unit.parameters()}: {r.registers} registers, {r.spills} spills, "
+                 f"{r.private} bytes of private memory" for r in rows if r.spills or r.private > MOST_PRIVATE]
+        if rows:
+            tap.line(not heavy, f"{target} keeps {file.source} in registers", heavy)
 
 
-def write_table(table):
-    head = ("source", "kernel", "group", "parameters", "target", "registers", "local", "spills", "private", "waves")
+def write_table(rows):
+    """rows: (target, Row) pairs."""
+    kernels = {}
+    for target, row in sorted(rows, key=lambda r: (r[1].unit.source, r[1].kernel, r[0], r[1].unit.parameters())):
+        kernels.setdefault(f"{row.unit.source}: {row.kernel}", {}).setdefault(target, []).append(row)
     with open(TABLE, "w", encoding="utf-8") as out:
-        out.write("# Written by tools/check/cross.py --write: what the GPU-shaped kernels use, as compiled by clang 15\n"
-                  "# (and ptxas for sm_90, under nvptx). registers: of 32 bits, a work-item. local, private: bytes.\n"
-                  "# waves: per SIMD (AMD) or multiprocessor (NVIDIA) at once, as registers and local memory allow.\n")
-        rows = sorted(set(table))
-        last = None
-        for row in rows:
-            if row[:2] != last:
-                out.write(f"\n{row[0]}: {row[1]}\n  {'target':8} {'group':>9} {head[5]:>9} {head[6]:>6} {head[7]:>6} "
-                          f"{head[8]:>7} {head[9]:>5}  {head[3]}\n")
-            last = row[:2]
-            out.write(f"  {row[4]:8} {row[2]:>9} {row[5]:>9} {row[6]:>6} {row[7]:>6} {row[8]:>7} {row[9]:>5}  {row[3]}".rstrip()
-                      + "\n")
+        out.write("""\
+# Written by tools/check/cross.py --write: what the GPU-shaped kernels use, as clang 15 compiles them (and ptxas for
+# sm_90, under nvptx). Of all sets of parameters that the tests build: how many there are, the fewest and the most
+# registers of 32 bits a work-item, the most local and private memory in bytes, and the fewest waves at once on a SIMD
+# (AMD) or multiprocessor (NVIDIA) as registers and local memory allow; then the set that takes the most registers.
+""")
+        for kernel, targets in kernels.items():
+            out.write(f"\n{kernel}\n  target   sets registers  local private spills waves      group\n")
+            for target, sets in targets.items():
+                worst = max(sets, key=lambda r: r.registers)
+                out.write(f"  {target:8} {len(sets):4} {min(r.registers for r in sets):4}-{worst.registers:<4} "
+                          f"{max(r.local for r in sets):6} {max(r.private for r in sets):7} "
+                          f"{max(r.spills for r in sets):6} {min(r.waves for r in sets):5} "
+                          f"{worst.unit.group_text():>10}  {worst.unit.parameters()}".rstrip() + "\n")
+
+
+def files_of(units, tmp):
+    groups = {}
+    for unit in units:
+        groups.setdefault((unit.source, unit.items > 1), []).append(unit)
+    return [File(u, os.path.join(tmp, f"{source.replace('/', '-')}-{int(gpu)}.cl"))
+            for (source, gpu), u in sorted(groups.items())]
 
 
 def main():
@@ -217,14 +249,16 @@ def main():
             os.mkdir(folder)
             write_units(arguments.build, folder)
         units = [Unit(p) for p in sorted(glob.glob(os.path.join(folder, "*.cl")))]
-        units = [u for u in units if u.source != "generated"] + [u for u in units if u.source == "generated"]
+        files = files_of(units, tmp)
         tap.line(units, f"the tests left {'their' if units else 'no'} units", [f"{len(units)} units"])
         for target, run, needs in TARGETS:
             gone = missing(needs)
             if gone:
                 tap.skip(target, "not installed: " + " ".join(gone))
                 continue
-            judge(tap, target, units, list(pool.map(lambda u: run(u, tmp), units)), table)
+            results = list(pool.map(run, files))
+            judge(tap, target, files, results)
+            table += [(target, row) for _, rows in results for row in rows]
     if arguments.write and table:
         write_table(table)
     print(f"1..{tap.n}")
