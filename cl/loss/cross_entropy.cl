@@ -15,11 +15,12 @@
  * saved[row] keeps what the gradient needs: 0 (m, 1/s), 1 (m, sum t / s), s = sum exp z; 2 (sum clip(x), 0);
  * 3 (sum x, sum of t_j where clip passes x_j / sum x).
  *
- * Grid: groups of QN_L0 work-items, rows_each rows a group; see loss/rows.clh.
+ * Grid: groups of QN_L0 work-items, rows_each rows a group; see common/lanes.clh.
  * Build parameters: QN_DTYPE, QN_V (C >= QN_V), QN_L0..2, QN_LANES, QN_MODE, QN_LABEL type of the classes. */
 #include "common/types.clh"
 #include "common/vec.clh"
-#include "loss/rows.clh"
+#include "common/lanes.clh"
+#include "loss/end.clh"
 
 #define QN_LOW 1e-7f
 #define QN_HIGH 0.9999999f /* 1 - 1e-7 */

@@ -10,12 +10,12 @@
  *   metric_mean       values[row]
  *   state += (sum of weight[row / every] * that, sum of weight[row / every]) * share
  *
- * Grid: groups of QN_L0 work-items, rows_each rows a group; see loss/rows.clh. Several groups leave two numbers each in
+ * Grid: groups of QN_L0 work-items, rows_each rows a group; see common/lanes.clh. Several groups leave two numbers each in
  * `partial` for metric_end, one group. Build parameters: QN_DTYPE, QN_V 1, QN_LANES, QN_KIND (loss/pointwise.clh),
  * QN_DENSE, QN_LABEL the type of classes, QN_L0..2. */
 #include "common/types.clh"
 #include "common/vec.clh"
-#include "loss/rows.clh"
+#include "common/lanes.clh"
 #include "loss/pointwise.clh"
 
 #if QN_DENSE

@@ -11,6 +11,7 @@ extern const struct qni_op qni_op_adagrad, qni_op_adam, qni_op_advance, qni_op_r
 extern const struct qni_op qni_op_reduce;
 extern const struct qni_op qni_op_reshape;
 extern const struct qni_op qni_op_metric_class, qni_op_metric_mean, qni_op_metric_pointwise;
+extern const struct qni_op qni_op_softmax, qni_op_softmax_grad;
 
 const struct qni_op *const qni_ops[] = {
     &qni_op_conv2d, &qni_op_conv2d_backward_data, &qni_op_conv2d_backward_filter,
@@ -21,5 +22,6 @@ const struct qni_op *const qni_ops[] = {
     &qni_op_reduce,
     &qni_op_reshape,
     &qni_op_metric_class, &qni_op_metric_mean, &qni_op_metric_pointwise,
+    &qni_op_softmax, &qni_op_softmax_grad,
     NULL
 };

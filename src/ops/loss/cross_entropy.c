@@ -8,6 +8,11 @@ static const char *const tests[] = { "op/cross_entropy", NULL };
 
 /* ---- what both directions share ---- */
 
+int64_t qni_wanted(const struct qni_problem *p)
+{
+    return (int64_t)(~p->unwanted & ((1u << p->outputs) - 1));
+}
+
 static qn_status check_targets(const struct qni_problem *p, int x)
 {
     const struct qni_cross_entropy *t = p->attr;

@@ -4,7 +4,7 @@
 #ifndef QNI_LOSS_H
 #define QNI_LOSS_H
 
-#include "ops/op.h"
+#include "ops/rows.h"
 
 enum qni_reduction {
     QNI_MEAN, /* over all rows that count: Keras's sum_over_batch_size; weights do not change the divisor */
@@ -38,24 +38,6 @@ extern const struct qni_op qni_op_cross_entropy_grad; /* dloss, predictions, tar
 extern const struct qni_op qni_op_pointwise_loss;
 extern const struct qni_op qni_op_pointwise_loss_grad; /* dloss, predictions, targets, weights -> dx */
 
-/* How rows are shared out. */
-struct qni_rows {
-    int64_t rows, C;
-    int64_t every;           /* rows that share a weight */
-    int64_t rows_each, groups;
-    int64_t items, lanes;    /* of a group; on a row */
-    int vector;
-};
-
-/* C the last axis of in[x], rows all the others; in[weights] checked when given. */
-qn_status qni_rows_shape(struct qni_rows *out, const struct qni_problem *p, int x, int weights);
-/* Groups, lanes and vector width; wide: work-groups of a GPU. */
-void qni_rows_plan(struct qni_rows *rows, const struct qni_problem *p, bool wide);
-bool qni_rows_wide_apply(const struct qni_problem *p);
-/* QN_DTYPE, QN_V, QN_LANES, then the grid with QN_L0..2. */
-void qni_rows_define(const struct qni_rows *rows, const struct qni_problem *p, struct qni_recorder *r,
-                     struct qni_launch *l);
-void qni_rows_grid(const struct qni_rows *rows, struct qni_recorder *r, struct qni_launch *l, int64_t groups);
 /* Bits of outputs that are wanted. */
 int64_t qni_wanted(const struct qni_problem *p);
 

@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
-#include "ops/loss/loss.h"
 #include "ops/metric/metric.h"
+#include "ops/rows.h"
 
 static const char *const tests[] = { "op/metric", NULL };
 

@@ -1,7 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 
-#include "ops/loss/loss.h"
+#include "ops/rows.h"
 
 #define GROUP_ITEMS 128
 #define ITEM_ELEMENTS 8192 /* what one work-item of a CPU should get at least */
@@ -79,9 +79,4 @@ void qni_rows_grid(const struct qni_rows *rows, struct qni_recorder *r, struct q
     const int64_t grid[1] = { groups }, local[1] = { rows->items };
 
     qni_grid(r, l, 1, grid, local);
-}
-
-int64_t qni_wanted(const struct qni_problem *p)
-{
-    return (int64_t)(~p->unwanted & ((1u << p->outputs) - 1));
 }
