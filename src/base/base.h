@@ -100,6 +100,11 @@ bool qni_parse_number(const char *s, size_t n, double *out);
 /* Short decimal text that reads back as the same double, with a point; "NaN", "Infinity", "-Infinity". 32 bytes are enough. */
 const char *qni_double_text(double v, char *text, size_t bytes);
 
+/* ---- sort.c ---- */
+
+/* Sort indices by a total order of what they stand for (equal ones end in no particular order). */
+void qni_sort(uint32_t *index, size_t n, int (*compare)(const void *user, uint32_t a, uint32_t b), const void *user);
+
 /* ---- hash.c: 64-bit FNV-1a with a final mix; for keys and checksums, not for security ---- */
 
 #define QNI_HASH_START UINT64_C(0xcbf29ce484222325)
