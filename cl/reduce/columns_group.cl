@@ -1,4 +1,6 @@
-/* y[a, s, b] = scale * join over l of part s of x[a, l, b]
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * y[a, s, b] = scale * join over l of part s of x[a, l, b]
  *
  * x: [A, length, columns], y: [A, parts, columns]; part s is rows s * part .. (s + 1) * part - 1, cut off at length.
  * Work-groups of QN_L0 columns by QN_L1 rows (a power of two); (0): a and block of columns, (1): part s. Neighbours read
@@ -27,10 +29,10 @@ void QN_NAME(columns_group)(__global const QN_T *restrict x, long x0, __global Q
             w = QN_JOIN(w, v);
         }
     shared[j][i] = w;
-    for (int half_height = QN_L1 / 2; half_height > 0; half_height /= 2) {
+    for (int h2 = QN_L1 / 2; h2 > 0; h2 /= 2) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (j < half_height)
-            shared[j][i] = QN_JOIN(shared[j][i], shared[j + half_height][i]);
+        if (j < h2)
+            shared[j][i] = QN_JOIN(shared[j][i], shared[j + h2][i]);
     }
     if (j == 0 && c < columns) {
         w = shared[0][i];

@@ -1,4 +1,6 @@
-/* y[a, s, b] = scale * join over l of part s of x[a, l, b]
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * y[a, s, b] = scale * join over l of part s of x[a, l, b]
  *
  * x: [A, length, columns], y: [A, parts, columns]; part s is rows s * part .. (s + 1) * part - 1, cut off at length.
  * Work-groups of one; (0): a and block of 4 * QN_N columns, (1): part s. A block narrower than four vectors is done in

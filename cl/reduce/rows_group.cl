@@ -1,4 +1,6 @@
-/* y[r, s] = scale * join over l of part s of x[r, l]
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * y[r, s] = scale * join over l of part s of x[r, l]
  *
  * x: [rows, length], y: [rows, parts]; part s is columns s * part .. (s + 1) * part - 1, cut off at length.
  * Work-groups of QN_L0; `width` work-items (a power of two up to QN_L0) share a row, so a group does QN_L0 / width rows;
@@ -26,10 +28,10 @@ void QN_NAME(rows_group)(__global const QN_T *restrict x, long x0, __global QN_T
             w = QN_JOIN(w, v);
         }
     shared[item] = w;
-    for (int half_width = width / 2; half_width > 0; half_width /= 2) {
+    for (int w2 = width / 2; w2 > 0; w2 /= 2) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (lane < half_width)
-            shared[item] = QN_JOIN(shared[item], shared[item + half_width]);
+        if (lane < w2)
+            shared[item] = QN_JOIN(shared[item], shared[item + w2]);
     }
     if (lane == 0 && r < rows) {
         w = shared[item];

@@ -1,4 +1,6 @@
-/* y[r, s] = scale * join over l of part s of x[r, l]
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * y[r, s] = scale * join over l of part s of x[r, l]
  *
  * x: [rows, length], y: [rows, parts]; part s is columns s * part .. (s + 1) * part - 1, cut off at length.
  * Work-groups of one; (0): a run of row_run rows, (1): part s. Four vectors of QN_N partial results, joined in a fixed

@@ -1,4 +1,6 @@
-/* y[i . y_stride] = x[i . x_stride] for every index i of a block of `rank` axes
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * y[i . y_stride] = x[i . x_stride] for every index i of a block of `rank` axes
  *
  * d*, xs*, ys*: sizes and strides of the axes, innermost (0) first; the outermost has no size.
  * Work-groups of QN_L0; (0): element, in steps of `jump`. QN_INDEX: uint where there are less than 2^31 elements.

@@ -1,4 +1,6 @@
-/* y[i . y_stride] = x[i . x_stride] for every index i of a block of `rank` axes
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * y[i . y_stride] = x[i . x_stride] for every index i of a block of `rank` axes
  *
  * d*, xs*, ys*: sizes and strides of the axes but the last, innermost (0) first; columns, xc, yc: those of the last.
  * Work-groups of one; (0): a run of column_run columns, (1): a run of row_run rows.

@@ -1,4 +1,6 @@
-/* y[i] = value, as bits, for i < count
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * y[i] = value, as bits, for i < count
  *
  * Work-groups of QN_L0; (0): a run of `run` elements; where QN_L0 is not 1, neighbours write neighbours, in steps of run.
  * Build parameters: QN_BYTES of an element. */

@@ -141,6 +141,54 @@ QN_API qn_val qn_graph_flatten(qn_graph *g, qn_val x);
 QN_API qn_val qn_graph_expand_dims(qn_graph *g, qn_val x, int axis);
 /** Without an axis of size 1. */
 QN_API qn_val qn_graph_squeeze(qn_graph *g, qn_val x, int axis);
+/** Axis a of the result is axis axes[a] of x; n 0: all axes in the opposite order. */
+QN_API qn_val qn_graph_transpose(qn_graph *g, qn_val x, const int *axes, int n);
+/** x[0] .. x[n-1] one after the other along an axis; of one dtype, their other sizes equal. */
+QN_API qn_val qn_graph_concat(qn_graph *g, const qn_val *x, int n, int axis);
+/** x[0] .. x[n-1], 64 at most, along a new axis at this place of the result. */
+QN_API qn_val qn_graph_stack(qn_graph *g, const qn_val *x, int n, int axis);
+
+/**
+ * Part an axis into n values.
+ *
+ * @param size  [n] elements of each, together the axis; NULL: n equal parts
+ * @param out   [n] receives the values
+ */
+QN_API void qn_graph_split(qn_graph *g, qn_val x, int axis, const int64_t *size, int n, qn_val *out);
+
+/**
+ * Part of a value, as Python's x[start:stop:step] for the first `axes` axes.
+ *
+ * @param start  [axes] first element; negative from the end
+ * @param stop   [axes] the element after the last; negative from the end; INT64_MAX: to the end; INT64_MIN: a backward
+ *               slice goes to the first element
+ * @param step   [axes] not 0; NULL: 1 everywhere
+ *
+ * Gradient: dy in zeros.
+ */
+QN_API qn_val qn_graph_slice(qn_graph *g, qn_val x, int axes, const int64_t *start, const int64_t *stop,
+                             const int64_t *step);
+/** x with before[a] and after[a] times `value` around axis a, for the first `axes` axes. */
+QN_API qn_val qn_graph_pad(qn_graph *g, qn_val x, int axes, const int64_t *before, const int64_t *after, float value);
+/** An axis with its first and last elements mirrored outside; the edge itself is not repeated. */
+QN_API qn_val qn_graph_pad_reflect(qn_graph *g, qn_val x, int axis, int64_t before, int64_t after);
+/** Axis a times[a] times in a row; n is the number of axes. */
+QN_API qn_val qn_graph_tile(qn_graph *g, qn_val x, const int64_t *times, int n);
+/** Each element of an axis `times` times in a row. */
+QN_API qn_val qn_graph_repeat(qn_graph *g, qn_val x, int axis, int64_t times);
+
+/**
+ * Elements along an axis by number.
+ *
+ * y[..., i..., ...] = x[..., index[i...], ...]; the axis is replaced by the axes of index.
+ *
+ * @param index  i32, i64 or u8; negative from the end; out of range gives 0
+ *
+ * Gradient: dy added up per element in the order of the indices, so with equal bits every time.
+ */
+QN_API qn_val qn_graph_gather(qn_graph *g, qn_val x, qn_val index, int axis);
+/** [..., depth] f32: 1 where k = index, else 0; a row of zeros where the index is out of range. No gradient. */
+QN_API qn_val qn_graph_one_hot(qn_graph *g, qn_val index, int64_t depth);
 
 QN_END_DECLS
 

@@ -11,604 +11,22 @@
  *
  * Input 0 and output 0 may be the same memory, so no argument is restrict:
  * every element is read before it is written, by one work-item. */
-#include <stdio.h>
-
-#include "ops/eltwise/eltwise.h"
+#include "ops/eltwise/kernel.h"
 
 #define LEAST_RUN 8192 /* elements of a work-item on a CPU: more than the cost of handing it out */
 
-enum mode { UNREAD, FULL, SCALAR, VECTOR, SPLAT };
-
-struct layout {
-    int rank;                            /* after merging, at least 1; the last axis is a row's columns */
-    int64_t dim[QN_MAX_RANK];
-    int64_t stride[QNI_ELT_IN][QN_MAX_RANK];
-    enum mode mode[QNI_ELT_IN];
-    bool strided;                        /* some input is neither whole nor a scalar */
-};
-
-/* ---- which way each input is read ---- */
-
-static void mark_read(const struct qni_eltwise *e, struct layout *l)
-{
-    for (int j = 0; j < e->codes; j++)
-        for (int n = 0; n < qni_elt_info(e->code[j].kind)->arity; n++)
-            if (e->code[j].operand[n] < QNI_ELT_IN)
-                l->mode[e->code[j].operand[n]] = FULL;
-    for (int o = 0; o < e->outputs; o++)
-        if (e->out[o] < QNI_ELT_IN)
-            l->mode[e->out[o]] = FULL;
-}
-
-static void input_strides(const qn_shape *in, const qn_shape *out, const int *axis, int axes, int64_t *stride)
-{
-    int64_t whole[QN_MAX_RANK], s = 1;
-
-    for (int a = out->rank - 1; a >= 0; a--) {
-        int i = a - (out->rank - in->rank);
-
-        whole[a] = i < 0 || in->dim[i] == 1 ? 0 : s;
-        s *= i < 0 ? 1 : in->dim[i];
-    }
-    for (int a = 0; a < axes; a++)
-        stride[a] = whole[axis[a]];
-}
-
-static bool mergeable(const struct layout *l, int inputs, int a, int b)
-{
-    for (int i = 0; i < inputs; i++)
-        if (l->mode[i] != UNREAD && l->stride[i][a] != l->stride[i][b] * l->dim[b])
-            return false;
-    return true;
-}
-
-static void merge(struct layout *l, int inputs, int axes)
-{
-    int last = 0;
-
-    for (int a = 1; a < axes; a++) {
-        if (mergeable(l, inputs, last, a)) {
-            l->dim[last] *= l->dim[a];
-        } else {
-            last++;
-            l->dim[last] = l->dim[a];
-        }
-        for (int i = 0; i < inputs; i++)
-            l->stride[i][last] = l->stride[i][a];
-    }
-    l->rank = last + 1;
-}
-
-static enum mode mode_of(const struct layout *l, const int64_t *stride)
-{
-    bool full = true, scalar = true;
-    int64_t whole = 1;
-
-    for (int a = l->rank - 1; a >= 0; a--) {
-        full = full && stride[a] == whole;
-        scalar = scalar && stride[a] == 0;
-        whole *= l->dim[a];
-    }
-    return full ? FULL : scalar ? SCALAR : stride[l->rank - 1] ? VECTOR : SPLAT;
-}
-
-static void lay_out(const struct qni_eltwise *e, const struct qni_desc *in, const qn_shape *out, struct layout *l)
-{
-    int axis[QN_MAX_RANK], axes = 0;
-
-    memset(l, 0, sizeof(*l));
-    mark_read(e, l);
-    for (int a = 0; a < out->rank; a++)
-        if (out->dim[a] != 1) {
-            l->dim[axes] = out->dim[a];
-            axis[axes++] = a;
-        }
-    for (int i = 0; i < e->inputs; i++)
-        if (l->mode[i] != UNREAD)
-            input_strides(&in[i].shape, out, axis, axes, l->stride[i]);
-    if (!axes) {
-        l->dim[0] = 1;
-        axes = 1;
-    }
-    merge(l, e->inputs, axes);
-    for (int i = 0; i < e->inputs; i++)
-        if (l->mode[i] != UNREAD) {
-            l->mode[i] = mode_of(l, l->stride[i]);
-            l->strided = l->strided || l->mode[i] == VECTOR || l->mode[i] == SPLAT;
-        }
-}
-
-static bool is_strided(const struct layout *l, int i)
-{
-    return l->mode[i] == VECTOR || l->mode[i] == SPLAT;
-}
-
-/* ---- text ---- */
-
-struct writer {
-    struct qni_text text;
-    const struct qni_eltwise *e;
-    struct layout layout;
-    unsigned unwanted;
-    int lanes;                           /* 1: coalesced */
-    bool random;
-    qn_dtype in[QNI_ELT_IN], result[QNI_ELT_CODES];
-};
-
-/* What an element is computed as: float, int or long. */
-static char class_of(qn_dtype d)
-{
-    return d <= QN_BF16 ? 'f' : d == QN_I64 ? 'l' : 'i';
-}
-
-static const char *class_name(char c)
-{
-    return c == 'f' ? "float" : c == 'l' ? "long" : "int";
-}
-
-static const char *memory_name(qn_dtype d)
-{
-    static const char *const names[] = { "float", "half", "ushort", "int", "long", "uchar" };
-
-    return names[d];
-}
-
-/* "float16", "float". */
-static const char *type_name(const struct writer *w, char c, char text[16])
-{
-    if (w->lanes > 1)
-        snprintf(text, 16, "%s%d", class_name(c), w->lanes);
-    else
-        snprintf(text, 16, "%s", class_name(c));
-    return text;
-}
-
-static const char *lanes_text(const struct writer *w, char text[16])
-{
-    snprintf(text, 16, w->lanes > 1 ? "%d" : "", w->lanes);
-    return text;
-}
-
-/* One element at p[k], as its class. */
-static void add_load_one(struct qni_text *t, qn_dtype d, const char *p, const char *k)
-{
-    switch (d) {
-    case QN_F16: qni_text_add(t, "vload_half(%s, %s)", k, p); break;
-    case QN_BF16: qni_text_add(t, "as_float((uint)%s[%s] << 16)", p, k); break;
-    case QN_F32:
-    case QN_I32:
-    case QN_I64:
-    case QN_U8: qni_text_add(t, "%s[%s]", p, k); break;
-    }
-}
-
-static void add_store_one(struct qni_text *t, qn_dtype d, const char *p, const char *k, const char *v)
-{
-    switch (d) {
-    case QN_F16: qni_text_add(t, "vstore_half_rte(%s, %s, %s)", v, k, p); break;
-    case QN_BF16: qni_text_add(t, "%s[%s] = QN_NAME(to_bf16)(%s)", p, k, v); break;
-    case QN_U8: qni_text_add(t, "%s[%s] = (uchar)%s", p, k, v); break;
-    case QN_F32:
-    case QN_I32:
-    case QN_I64: qni_text_add(t, "%s[%s] = %s", p, k, v); break;
-    }
-}
-
-/* Functions that load and store a vector, of which only the first m lanes may be there. */
-static void add_vector_load(struct writer *w, qn_dtype d)
-{
-    struct qni_text *t = &w->text;
-    const char *element = class_name(class_of(d));
-    int n = w->lanes;
-
-    qni_text_add(t, "static inline %s%d QN_NAME(load_%s)(__global const %s *p, int m)\n{\n    if (m >= %d)\n        return ",
-                 element, n, qn_dtype_name(d), memory_name(d), n);
-    switch (d) {
-    case QN_F16: qni_text_add(t, "vload_half%d(0, p)", n); break;
-    case QN_BF16: qni_text_add(t, "as_float%d(convert_uint%d(vload%d(0, p)) << 16)", n, n, n); break;
-    case QN_U8: qni_text_add(t, "convert_int%d(vload%d(0, p))", n, n); break;
-    case QN_F32:
-    case QN_I32:
-    case QN_I64: qni_text_add(t, "vload%d(0, p)", n); break;
-    }
-    qni_text_add(t, ";\n    %s part[%d] = { 0 };\n    for (int k = 0; k < m; k++)\n        part[k] = ", element, n);
-    add_load_one(t, d, "p", "k");
-    qni_text_add(t, ";\n    return vload%d(0, part);\n}\n", n);
-}
-
-static void add_vector_store(struct writer *w, qn_dtype d)
-{
-    struct qni_text *t = &w->text;
-    const char *element = class_name(class_of(d));
-    int n = w->lanes;
-
-    qni_text_add(t, "static inline void QN_NAME(store_%s)(__global %s *p, %s%d v, int m)\n{\n    if (m >= %d) {\n        ",
-                 qn_dtype_name(d), memory_name(d), element, n, n);
-    switch (d) {
-    case QN_F16: qni_text_add(t, "vstore_half%d_rte(v, 0, p)", n); break;
-    case QN_U8: qni_text_add(t, "vstore%d(convert_uchar%d(v), 0, p)", n, n); break;
-    case QN_BF16:
-        qni_text_add(t, "uint%d u = as_uint%d(v);\n        u = isnan(v) ? (u >> 16) | 64 : (u + 0x7fff + ((u >> 16) & 1)) >> 16;\n"
-                        "        vstore%d(convert_ushort%d(u), 0, p)", n, n, n, n);
-        break;
-    case QN_F32:
-    case QN_I32:
-    case QN_I64: qni_text_add(t, "vstore%d(v, 0, p)", n); break;
-    }
-    qni_text_add(t, ";\n        return;\n    }\n    %s part[%d];\n    vstore%d(v, 0, part);\n    for (int k = 0; k < m; k++)\n        ",
-                 element, n, n);
-    add_store_one(t, d, "p", "k", "part[k]");
-    qni_text_add(t, ";\n}\n");
-}
-
-static bool writes_output(const struct writer *w, int o)
-{
-    return !(w->unwanted & 1u << o);
-}
-
-static qn_dtype output_dtype(const struct writer *w, int o)
-{
-    int from = w->e->out[o];
-
-    return from < QNI_ELT_IN ? w->in[from] : w->result[from - QNI_ELT_IN];
-}
-
-static void add_helpers(struct writer *w)
-{
-    unsigned loaded = 0, stored = 0;
-
-    for (int i = 0; i < w->e->inputs; i++)
-        if (w->layout.mode[i] == FULL || w->layout.mode[i] == VECTOR)
-            loaded |= 1u << w->in[i];
-    for (int o = 0; o < w->e->outputs; o++)
-        if (writes_output(w, o))
-            stored |= 1u << output_dtype(w, o);
-    if (stored & 1u << QN_BF16)
-        qni_text_add(&w->text, "static inline ushort QN_NAME(to_bf16)(float v)\n{\n    uint u = as_uint(v);\n    return isnan(v) ? "
-                               "(ushort)((u >> 16) | 64) : (ushort)((u + 0x7fff + ((u >> 16) & 1)) >> 16);\n}\n");
-    for (int d = 0; d <= QN_U8 && w->lanes > 1; d++) {
-        if (loaded & 1u << d)
-            add_vector_load(w, (qn_dtype)d);
-        if (stored & 1u << d)
-            add_vector_store(w, (qn_dtype)d);
-    }
-}
-
-static const char naming[] = "#define QN_CAT2(a, b) a##b\n#define QN_CAT(a, b) QN_CAT2(a, b)\n#define QN_NAME(name) QN_CAT(name, QN_SUFFIX)\n";
-static const char naming_ends[] = "#undef QN_CAT2\n#undef QN_CAT\n#undef QN_NAME\n";
-
-static void add_draw_source(struct writer *w)
-{
-    if (!w->random)
-        qni_text_add(&w->text, "%s", naming);
-    for (size_t i = 0; i < qni_sources_count && w->random; i++)
-        if (!strcmp(qni_sources[i].name, "random/draw")) {
-            if (w->lanes > 1) {
-                qni_text_add(&w->text, "#define QN_U uint%d\n#define QN_LANES ((uint%d)(0", w->lanes, w->lanes);
-                for (int k = 1; k < w->lanes; k++)
-                    qni_text_add(&w->text, ", %d", k);
-                qni_text_add(&w->text, "))\n");
-            }
-            qni_text_add_bytes(&w->text, qni_sources[i].text, strlen(qni_sources[i].text));
-            qni_text_add(&w->text, "\n#line 1 \"generated-eltwise\"\n");
-        }
-}
-
-static void add_undefs(struct writer *w)
-{
-    if (!w->random)
-        qni_text_add(&w->text, "%s", naming_ends);
-    for (size_t i = 0; i < qni_sources_count && w->random; i++)
-        if (!strcmp(qni_sources[i].name, "random/draw"))
-            qni_text_add_bytes(&w->text, qni_sources[i].undefs, strlen(qni_sources[i].undefs));
-}
-
-static bool takes_numbers(int kind)
-{
-    return kind == QNI_ELT_AFFINE || kind == QNI_ELT_FILL;
-}
-
-static void add_signature(struct writer *w)
-{
-    struct qni_text *t = &w->text;
-    const struct layout *l = &w->layout;
-
-    qni_text_add(t, "__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))\nvoid QN_NAME(eltwise)(");
-    for (int i = 0; i < w->e->inputs; i++)
-        if (l->mode[i] != UNREAD)
-            qni_text_add(t, "__global const %s *x%d, long x%d0, ", memory_name(w->in[i]), i, i);
-    for (int o = 0; o < w->e->outputs; o++)
-        if (writes_output(w, o))
-            qni_text_add(t, "__global %s *y%d, long y%d0, ", memory_name(output_dtype(w, o)), o, o);
-    if (w->random)
-        qni_text_add(t, "__global const uint *step, long step0, int sample, ");
-    for (int j = 0; j < w->e->codes; j++) {
-        if (w->e->code[j].kind >= QNI_ELT_DROPOUT)
-            qni_text_add(t, "int stream%d, ", j);
-        if (takes_numbers(w->e->code[j].kind))
-            qni_text_add(t, "float alpha%d, ", j);
-        if (w->e->code[j].kind == QNI_ELT_AFFINE)
-            qni_text_add(t, "float beta%d, ", j);
-    }
-    if (l->strided) {
-        for (int a = 1; a < l->rank - 1; a++)
-            qni_text_add(t, "long size%d, ", a);
-        for (int i = 0; i < w->e->inputs; i++)
-            for (int a = 0; a < l->rank - 1 && is_strided(l, i); a++)
-                qni_text_add(t, "long stride%d_%d, ", i, a);
-    }
-    if (w->lanes > 1)
-        qni_text_add(t, "long rows, long columns, long row_run, long column_run)\n{\n");
-    else
-        qni_text_add(t, "long count, long columns, long jump)\n{\n");
-    for (int i = 0; i < w->e->inputs; i++)
-        if (l->mode[i] != UNREAD)
-            qni_text_add(t, "    x%d += x%d0;\n", i, i);
-    for (int o = 0; o < w->e->outputs; o++)
-        if (writes_output(w, o))
-            qni_text_add(t, "    y%d += y%d0;\n", o, o);
-    if (w->random) {
-        char n[16];
-
-        qni_text_add(t, "    step += step0;\n");
-        for (int j = 0; j < w->e->codes; j++)
-            if (w->e->code[j].kind >= QNI_ELT_DROPOUT)
-                qni_text_add(t, "    uint%s words%d[4], again%d[4];\n    ulong key%d = ~0ul, other%d = ~0ul;\n",
-                             lanes_text(w, n), j, j, j, j);
-    }
-}
-
-/* Where each strided input's row begins: a constant number of divisions, and none for one axis. */
-static void add_row_offsets(struct writer *w, const char *indent)
-{
-    struct qni_text *t = &w->text;
-    const struct layout *l = &w->layout;
-
-    if (!l->strided)
-        return;
-    qni_text_add(t, "%sQN_INDEX q = (QN_INDEX)r;\n", indent);
-    for (int a = l->rank - 2; a > 0; a--)
-        qni_text_add(t, "%sQN_INDEX i%d = q %% (QN_INDEX)size%d;\n%sq /= (QN_INDEX)size%d;\n", indent, a, a, indent, a);
-    for (int i = 0; i < w->e->inputs; i++) {
-        if (!is_strided(l, i))
-            continue;
-        qni_text_add(t, "%slong at%d = (long)q * stride%d_0", indent, i, i);
-        for (int a = 1; a < l->rank - 1; a++)
-            qni_text_add(t, " + (long)i%d * stride%d_%d", a, i, a);
-        qni_text_add(t, ";\n");
-    }
-}
-
-static void operand_text(const struct writer *w, int operand, char text[16])
-{
-    (void)w;
-    if (operand < QNI_ELT_IN)
-        snprintf(text, 16, "v%d", operand);
-    else
-        snprintf(text, 16, "r%d", operand - QNI_ELT_IN);
-}
-
-static qn_dtype operand_dtype(const struct writer *w, int operand)
-{
-    return operand < QNI_ELT_IN ? w->in[operand] : w->result[operand - QNI_ELT_IN];
-}
-
-static void add_cast(struct writer *w, int j)
-{
-    struct qni_text *t = &w->text;
-    const struct qni_elt_code *c = &w->e->code[j];
-    qn_dtype from = operand_dtype(w, c->operand[0]), to = (qn_dtype)c->dtype;
-    char a[16], type[16];
-    bool same = class_of(from) == class_of(to);
-
-    operand_text(w, c->operand[0], a);
-    type_name(w, class_of(to), type);
-    if (to == QN_U8 && class_of(from) == 'f') /* saturates */
-        qni_text_add(t, "clamp(convert_%s_sat_rtz(%s), 0, 255)", type, a);
-    else if (to == QN_U8 && from != QN_U8)    /* wraps */
-        qni_text_add(t, "convert_%s(%s & 255)", type, a);
-    else if (same)
-        qni_text_add(t, "%s", a);
-    else if (class_of(from) == 'f')
-        qni_text_add(t, "convert_%s_sat_rtz(%s)", type, a);
-    else
-        qni_text_add(t, "convert_%s(%s)", type, a);
-}
-
-/* Operand a as a condition: of a width that a choice between values of class `to` takes. */
-static void add_condition(struct writer *w, int operand, char to)
-{
-    struct qni_text *t = &w->text;
-    char from = class_of(operand_dtype(w, operand));
-    char a[16], n[16], type[16];
-
-    operand_text(w, operand, a);
-    type_name(w, from, type);
-    lanes_text(w, n);
-    if (w->lanes > 1 && (from == 'l') != (to == 'l'))
-        qni_text_add(t, "convert_%s%s(%s != (%s)(0))", to == 'l' ? "long" : "int", n, a, type);
-    else
-        qni_text_add(t, "(%s != (%s)(0))", a, type);
-}
-
-static void add_draw(struct writer *w, int j, bool again)
-{
-    char n[16];
-
-    qni_text_add(&w->text, "(convert_float%s(QN_NAME(qn_draw)((ulong)(at), (uint)sample, (uint)stream%d%s, step, %s%d, &%s%d) >> 8) "
-                           "* 5.9604644775390625e-8f)", lanes_text(w, n), j, again ? " ^ 0x8000u" : "",
-                 again ? "again" : "words", j, again ? "other" : "key", j);
-}
-
-static void add_number(struct writer *w, int j, bool beta)
-{
-    char number[32];
-
-    if (takes_numbers(w->e->code[j].kind))
-        qni_text_add(&w->text, "%s%d", beta ? "beta" : "alpha", j);
-    else
-        qni_text_add(&w->text, "(%sf)", qni_float_text(beta ? w->e->code[j].beta : w->e->code[j].alpha, number, sizeof(number)));
-}
-
-/* The kind's text with the operands' names. */
-static void add_expression(struct writer *w, int j)
-{
-    struct qni_text *t = &w->text;
-    const struct qni_elt_code *c = &w->e->code[j];
-    const struct qni_elt_info *k = qni_elt_info(c->kind);
-    qn_dtype first = k->arity ? operand_dtype(w, c->operand[c->kind == QNI_ELT_WHERE ? 1 : 0]) : w->result[j];
-    const char *s = k->int_text && class_of(first) != 'f' ? k->int_text : k->text;
-    char type[16], name[16];
-
-    type_name(w, class_of(first), type);
-    for (; *s; s++) {
-        if (*s != '$') {
-            qni_text_add_bytes(t, s, 1);
-            continue;
-        }
-        switch (*++s) {
-        case 'a':
-        case 'b':
-        case 'c': operand_text(w, c->operand[*s - 'a'], name); qni_text_add(t, "%s", name); break;
-        case 'p': add_number(w, j, false); break;
-        case 'q': add_number(w, j, true); break;
-        case 'T': qni_text_add(t, "%s", type); break;
-        case 'E': qni_text_add(t, "%s", class_name(class_of(first))); break;
-        case '0':
-        case '1': qni_text_add(t, "(%s)(%c)", type, *s); break;
-        case 'y': qni_text_add(t, "r%d", j); break;
-        case 'M': add_condition(w, c->operand[0], class_of(first)); break;
-        case 'u':
-        case 'v': add_draw(w, j, *s == 'v'); break;
-        default: break;
-        }
-    }
-}
-
-static void add_code(struct writer *w, int j, const char *indent)
-{
-    struct qni_text *t = &w->text;
-    const struct qni_elt_code *c = &w->e->code[j];
-    const struct qni_elt_info *k = qni_elt_info(c->kind);
-    char type[16], n[16], from = k->arity ? class_of(operand_dtype(w, c->operand[0])) : 'f';
-
-    qni_text_add(t, "%s%s r%d", indent, type_name(w, class_of(w->result[j]), type), j);
-    if (k->text && k->text[0] == '{') {
-        qni_text_add(t, ";\n%s", indent);
-        add_expression(w, j);
-        qni_text_add(t, "\n");
-        return;
-    }
-    qni_text_add(t, " = ");
-    if (c->kind == QNI_ELT_CAST) {
-        add_cast(w, j);
-    } else if (k->result == QNI_ELT_BOOL && w->lanes > 1) { /* a true lane is all ones */
-        qni_text_add(t, from == 'l' ? "-convert_int%s(" : "-(", lanes_text(w, n));
-        add_expression(w, j);
-        qni_text_add(t, ")");
-    } else if (w->result[j] == QN_U8 && k->result == QNI_ELT_AS_OPERAND) { /* u8 wraps, kept in memory or not */
-        qni_text_add(t, "(");
-        add_expression(w, j);
-        qni_text_add(t, ") & 255");
-    } else {
-        add_expression(w, j);
-    }
-    qni_text_add(t, ";\n");
-}
-
-static void add_splats(struct writer *w, enum mode mode, const char *indent)
-{
-    for (int i = 0; i < w->e->inputs; i++) {
-        char type[16], p[16], at[16];
-
-        if (w->layout.mode[i] != mode)
-            continue;
-        snprintf(p, sizeof(p), "x%d", i);
-        snprintf(at, sizeof(at), mode == SPLAT ? "at%d" : "0", i);
-        type_name(w, class_of(w->in[i]), type);
-        qni_text_add(&w->text, "%sconst %s v%d = (%s)(", indent, type, i, type);
-        add_load_one(&w->text, w->in[i], p, at);
-        qni_text_add(&w->text, ");\n");
-    }
-}
-
-static void add_vector_loop(struct writer *w)
-{
-    struct qni_text *t = &w->text;
-    char type[16], name[16];
-
-    qni_text_add(t, "    long r1 = min(rows, ((long)get_global_id(1) + 1) * row_run);\n"
-                    "    long c0 = (long)get_global_id(0) * column_run, c1 = min(columns, c0 + column_run);\n");
-    add_splats(w, SCALAR, "    ");
-    qni_text_add(t, "    for (long r = (long)get_global_id(1) * row_run; r < r1; r++) {\n");
-    add_row_offsets(w, "        ");
-    add_splats(w, SPLAT, "        ");
-    qni_text_add(t, "        for (long c = c0; c < c1; c += %d) {\n            int m = (int)min((long)%d, c1 - c);\n"
-                    "            long at = r * columns + c;\n", w->lanes, w->lanes);
-    for (int i = 0; i < w->e->inputs; i++) {
-        if (w->layout.mode[i] != FULL && w->layout.mode[i] != VECTOR)
-            continue;
-        qni_text_add(t, "            %s v%d = QN_NAME(load_%s)(x%d + ", type_name(w, class_of(w->in[i]), type), i,
-                     qn_dtype_name(w->in[i]), i);
-        qni_text_add(t, w->layout.mode[i] == FULL ? "at, m);\n" : "at%d + c, m);\n", i);
-    }
-    for (int j = 0; j < w->e->codes; j++)
-        add_code(w, j, "            ");
-    for (int o = 0; o < w->e->outputs; o++)
-        if (writes_output(w, o)) {
-            operand_text(w, w->e->out[o], name);
-            qni_text_add(t, "            QN_NAME(store_%s)(y%d + at, %s, m);\n", qn_dtype_name(output_dtype(w, o)), o, name);
-        }
-    qni_text_add(t, "        }\n    }\n}\n");
-}
-
-static void add_coalesced_loop(struct writer *w)
-{
-    struct qni_text *t = &w->text;
-    char type[16], name[16], p[16];
-
-    add_splats(w, SCALAR, "    ");
-    qni_text_add(t, "    for (long at = (long)get_global_id(0); at < count; at += jump) {\n");
-    if (w->layout.strided)
-        qni_text_add(t, "        QN_INDEX r = (QN_INDEX)at / (QN_INDEX)columns;\n        long c = at - (long)r * columns;\n");
-    add_row_offsets(w, "        ");
-    add_splats(w, SPLAT, "        ");
-    for (int i = 0; i < w->e->inputs; i++) {
-        if (w->layout.mode[i] != FULL && w->layout.mode[i] != VECTOR)
-            continue;
-        snprintf(p, sizeof(p), "x%d", i);
-        snprintf(name, sizeof(name), w->layout.mode[i] == FULL ? "at" : "at%d + c", i);
-        qni_text_add(t, "        %s v%d = ", type_name(w, class_of(w->in[i]), type), i);
-        add_load_one(t, w->in[i], p, name);
-        qni_text_add(t, ";\n");
-    }
-    for (int j = 0; j < w->e->codes; j++)
-        add_code(w, j, "        ");
-    for (int o = 0; o < w->e->outputs; o++)
-        if (writes_output(w, o)) {
-            operand_text(w, w->e->out[o], name);
-            snprintf(p, sizeof(p), "y%d", o);
-            qni_text_add(t, "        ");
-            add_store_one(t, output_dtype(w, o), p, "at", name);
-            qni_text_add(t, ";\n");
-        }
-    qni_text_add(t, "    }\n}\n");
-}
-
-/* ---- launches ---- */
-
-static void add_arguments(const struct writer *w, const struct qni_problem *p, struct qni_recorder *r, struct qni_launch *k)
+static void add_arguments(const struct qni_elt_writer *w, const struct qni_problem *p, struct qni_recorder *r, struct qni_launch *k)
 {
     const struct qni_eltwise *e = w->e;
-    const struct layout *l = &w->layout;
+    const struct qni_elt_layout *l = &w->layout;
     int64_t sample = 1;
 
     for (int i = 0; i < e->inputs; i++)
-        if (l->mode[i] != UNREAD)
+        if (l->mode[i] != QNI_ELT_UNREAD)
             qni_in(r, k, i, w->in[i]);
     for (int o = 0; o < e->outputs; o++)
-        if (writes_output(w, o))
-            qni_out(r, k, o, output_dtype(w, o));
+        if (qni_elt_writes(w, o))
+            qni_out(r, k, o, qni_elt_output_dtype(w, o));
     if (w->random) {
         for (int a = 1; a < p->out[0].shape.rank; a++)
             sample *= p->out[0].shape.dim[a];
@@ -616,9 +34,9 @@ static void add_arguments(const struct writer *w, const struct qni_problem *p, s
         qni_i32(r, k, sample);
     }
     for (int j = 0; j < e->codes; j++) {
-        if (e->code[j].kind >= QNI_ELT_DROPOUT)
+        if (qni_elt_draws(e->code[j].kind))
             qni_i32(r, k, e->code[j].stream);
-        if (takes_numbers(e->code[j].kind))
+        if (qni_elt_takes_numbers(e->code[j].kind))
             qni_f32(r, k, e->code[j].alpha);
         if (e->code[j].kind == QNI_ELT_AFFINE)
             qni_f32(r, k, e->code[j].beta);
@@ -628,13 +46,13 @@ static void add_arguments(const struct writer *w, const struct qni_problem *p, s
     for (int a = 1; a < l->rank - 1; a++)
         qni_i64(r, k, l->dim[a]);
     for (int i = 0; i < e->inputs; i++)
-        for (int a = 0; a < l->rank - 1 && is_strided(l, i); a++)
+        for (int a = 0; a < l->rank - 1 && qni_elt_is_strided(l, i); a++)
             qni_i64(r, k, l->stride[i][a]);
 }
 
 static void emit(const struct qni_problem *p, struct qni_recorder *r, int lanes)
 {
-    struct writer w = { .text.ctx = p->ctx, .e = p->attr, .unwanted = p->unwanted, .lanes = lanes };
+    struct qni_elt_writer w = { .text.ctx = p->ctx, .e = p->attr, .unwanted = p->unwanted, .lanes = lanes };
     struct qni_launch *k;
     int64_t n = qni_elements(&p->out[0].shape), columns, rows;
     uint64_t bytes = 0;
@@ -647,18 +65,10 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r, int lanes)
         r->status = qni_elt_types(w.e, w.in, w.result);
     if (r->status)
         return;
-    w.random = qni_elt_random(w.e);
-    lay_out(w.e, p->in, &p->out[0].shape, &w.layout);
+    qni_elt_lay_out(w.e, p->in, &p->out[0].shape, &w.layout);
     columns = w.layout.dim[w.layout.rank - 1];
     rows = n / columns;
-    add_draw_source(&w);
-    add_helpers(&w);
-    add_signature(&w);
-    if (lanes > 1)
-        add_vector_loop(&w);
-    else
-        add_coalesced_loop(&w);
-    add_undefs(&w);
+    qni_elt_write(&w);
     if (w.text.status) {
         r->status = w.text.status;
         goto done;
@@ -687,9 +97,9 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r, int lanes)
         qni_grid(r, k, 1, (int64_t[]){ groups }, (int64_t[]){ local });
     }
     for (int i = 0; i < p->inputs; i++)
-        bytes += w.layout.mode[i] == UNREAD ? 0 : (uint64_t)qni_elements(&p->in[i].shape) * qn_dtype_bytes(w.in[i]);
+        bytes += w.layout.mode[i] == QNI_ELT_UNREAD ? 0 : (uint64_t)qni_elements(&p->in[i].shape) * qn_dtype_bytes(w.in[i]);
     for (int o = 0; o < p->outputs; o++)
-        bytes += writes_output(&w, o) ? (uint64_t)n * qn_dtype_bytes(p->out[o].dtype) : 0;
+        bytes += qni_elt_writes(&w, o) ? (uint64_t)n * qn_dtype_bytes(p->out[o].dtype) : 0;
     qni_work(k, (uint64_t)n * (uint64_t)w.e->codes, bytes);
 done:
     qni_text_free(&w.text);
@@ -697,14 +107,14 @@ done:
 
 bool qni_elt_fits(const struct qni_eltwise *e, const struct qni_desc *in, const qn_shape *out)
 {
-    struct layout l;
+    struct qni_elt_layout l;
     int args = 4 + 2 * e->outputs + (qni_elt_random(e) ? 3 : 0);
 
-    lay_out(e, in, out, &l);
+    qni_elt_lay_out(e, in, out, &l);
     for (int i = 0; i < e->inputs; i++)
-        args += l.mode[i] == UNREAD ? 0 : is_strided(&l, i) ? 2 + l.rank - 1 : 2;
+        args += l.mode[i] == QNI_ELT_UNREAD ? 0 : qni_elt_is_strided(&l, i) ? 2 + l.rank - 1 : 2;
     for (int j = 0; j < e->codes; j++)
-        args += e->code[j].kind >= QNI_ELT_DROPOUT || e->code[j].kind == QNI_ELT_FILL ? 1 : e->code[j].kind == QNI_ELT_AFFINE ? 2 : 0;
+        args += qni_elt_draws(e->code[j].kind) || e->code[j].kind == QNI_ELT_FILL ? 1 : e->code[j].kind == QNI_ELT_AFFINE ? 2 : 0;
     return args + (l.strided ? l.rank - 2 : 0) <= QNI_MAX_ARGS;
 }
 

@@ -2,7 +2,7 @@
  *
  * Every kind of element-wise instruction: one line each. The formulas hold for
  * every finite operand without overflow on the way, and pass NaN on. */
-#include "ops/eltwise/eltwise.h"
+#include "ops/eltwise/kernel.h"
 
 static qn_val one(const struct qni_elt_rule *r, int kind, qn_val a)
 {
@@ -297,7 +297,7 @@ int qni_elt_act_kind(int act)
 bool qni_elt_random(const struct qni_eltwise *e)
 {
     for (int j = 0; j < e->codes; j++)
-        if (e->code[j].kind >= QNI_ELT_DROPOUT)
+        if (qni_elt_draws(e->code[j].kind))
             return true;
     return false;
 }

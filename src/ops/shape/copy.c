@@ -5,6 +5,13 @@
 
 #define LEAST_RUN 16384 /* elements of a work-item on a CPU */
 
+const char *const qni_shape_tests[] = { "op/shape", "grad/shape", NULL };
+
+bool qni_shape_applies(const struct qni_problem *p)
+{
+    return qni_epilogue_empty(&p->epilogue);
+}
+
 int qni_axis(int axis, int rank)
 {
     if (axis < -rank || axis >= rank) {
@@ -24,8 +31,7 @@ void qni_strides(const qn_shape *shape, int64_t *stride)
     }
 }
 
-/* Without axes of size 1, and with those merged that one stride walks on both sides; innermost first. */
-static void simplify(const struct qni_copy *c, struct qni_copy *out)
+void qni_copy_simplify(const struct qni_copy *c, struct qni_copy *out)
 {
     int n = 0;
 
@@ -105,7 +111,7 @@ void qni_copy_emit(const struct qni_problem *p, struct qni_recorder *r, int inpu
         n *= copy->dim[a];
     if (!n)
         return;
-    simplify(copy, &c);
+    qni_copy_simplify(copy, &c);
     l = qni_launch_add(r, vector ? "shape/copy_vector" : "shape/copy_group", name);
     qni_define(r, l, "QN_BYTES", (int64_t)qn_dtype_bytes(d));
     qni_in_at(r, l, input, d, c.in_at);

@@ -84,12 +84,6 @@ static qn_status grad(struct qni_grad *c)
     return QN_OK;
 }
 
-static bool applies(const struct qni_problem *p)
-{
-    (void)p;
-    return true;
-}
-
 static void emit(const struct qni_problem *p, struct qni_recorder *r)
 {
     struct qni_copy c = { .rank = 1, .dim = { qni_elements(&p->in[0].shape) }, .in_stride = { 1 }, .out_stride = { 1 } };
@@ -97,14 +91,13 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_copy_emit(p, r, 0, 0, &c, p->caps->shape == QNI_CPU_SHAPED);
 }
 
-static const struct qni_algo copy = { .name = "copy", .applies = applies, .emit = emit };
+static const struct qni_algo copy = { .name = "copy", .applies = qni_shape_applies, .emit = emit };
 static const struct qni_algo *const algos[] = { &copy, NULL };
-static const char *const tests[] = { "op/shape", NULL };
 
 const struct qni_op qni_op_reshape = {
     .name = "reshape", .family = "shape", .attr_bytes = sizeof(struct qni_reshape), .min_inputs = 1, .max_inputs = 1,
-    .outputs = 1, .flags = QNI_OP_VIEW, .shape = shape, .grad = grad, .algos = algos, .tests = tests,
-    .dtypes = "f32 f16 bf16 i32 i64 u8",
+    .outputs = 1, .flags = QNI_OP_VIEW, .shape = shape, .grad = grad, .algos = algos, .tests = qni_shape_tests,
+    .dtypes = QNI_SHAPE_DTYPES,
 };
 
 /* ---- level 2 ---- */

@@ -21,7 +21,63 @@ struct qni_reshape {
     int64_t dim[QN_MAX_RANK];
 };
 
-extern const struct qni_op qni_op_reshape;
+struct qni_transpose {
+    int32_t rank;
+    int32_t from[QN_MAX_RANK]; /* axis a of the result is axis from[a] of the input */
+};
+
+struct qni_concat {
+    int32_t axis;
+};
+
+/* Python's start:stop:step for the first `axes` axes; the others are whole. */
+#define QNI_SLICE_BEGIN INT64_MIN /* stop of a backward slice that goes to the very first element */
+struct qni_slice {
+    int32_t axes;
+    int64_t start[QN_MAX_RANK], stop[QN_MAX_RANK], step[QN_MAX_RANK];
+};
+
+/* The input becomes that slice of zeros of `shape`, or of the shape of input 1, which is not read. */
+struct qni_unslice {
+    struct qni_slice slice;
+    int32_t has_shape;
+    qn_shape shape;
+};
+
+struct qni_pad {
+    int32_t axes;
+    int64_t before[QN_MAX_RANK], after[QN_MAX_RANK];
+    float value;
+};
+
+struct qni_tile {
+    int32_t axis;
+    int32_t each;  /* each element `times` times in a row, else the whole axis */
+    int64_t times;
+};
+
+struct qni_gather {
+    int32_t axis;
+};
+
+/* (values, index): added into zeros of `shape`, or of the shape of input 2, which is not read. */
+struct qni_scatter_add {
+    int32_t axis;
+    int32_t has_shape;
+    qn_shape shape;
+};
+
+struct qni_one_hot {
+    int64_t depth;
+};
+
+extern const struct qni_op qni_op_reshape, qni_op_transpose, qni_op_concat, qni_op_slice, qni_op_unslice, qni_op_pad,
+    qni_op_tile, qni_op_gather, qni_op_scatter_add, qni_op_one_hot;
+
+/* What these operations have in common. */
+#define QNI_SHAPE_DTYPES "f32 f16 bf16 i32 i64 u8"
+extern const char *const qni_shape_tests[];
+bool qni_shape_applies(const struct qni_problem *p);
 
 qn_val qni_insert_axes(qn_graph *g, qn_val x, uint32_t mask);
 qn_val qni_remove_axes(qn_graph *g, qn_val x, uint32_t mask);
@@ -37,6 +93,8 @@ struct qni_copy {
     int64_t in_at, out_at;
 };
 
+/* The same with axes merged that one stride walks on both sides, without axes of size 1, innermost first. */
+void qni_copy_simplify(const struct qni_copy *c, struct qni_copy *out);
 /* Append the launch; nothing where there are no elements. Elements are moved as bits. vector: shaped for a CPU. */
 void qni_copy_emit(const struct qni_problem *p, struct qni_recorder *r, int input, int output, const struct qni_copy *copy,
                    bool vector);
