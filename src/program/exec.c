@@ -45,6 +45,8 @@ qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_reco
     if ((st = qni_calloc(dev->ctx, &e->kernel, n * (size_t)slots, sizeof(*e->kernel))) ||
         (st = qni_calloc(dev->ctx, &e->call, n * (size_t)slots, sizeof(*e->call))))
         goto done;
+    if (dev->profiling && !dev->wrapped && (st = qni_calloc(dev->ctx, &e->timing, n, sizeof(*e->timing))))
+        goto done;
     for (size_t i = 0; i < n; i++)
         if (e->recorder.launch[i].call && (st = qni_calloc(dev->ctx, &e->call[i], 1, sizeof(**e->call))))
             goto done;
@@ -77,6 +79,7 @@ void qni_exec_destroy(struct qni_exec **exec)
         qni_free(dev->ctx, &e->call[i]);
     qni_free(dev->ctx, &e->kernel);
     qni_free(dev->ctx, &e->call);
+    qni_free(dev->ctx, &e->timing);
     qni_recorder_free(&e->recorder);
     qni_free(dev->ctx, &e);
     qni_device_release(&dev);
@@ -141,20 +144,48 @@ qn_status qni_exec_bind(struct qni_exec *e, int slot, const struct qni_bind *bin
     return st;
 }
 
+/* Wait for a launch and add its time; a call record may give no event. */
+static qn_status measure(struct qni_exec *e, size_t i, cl_event event)
+{
+    const struct qni_cl *cl = e->dev->cl;
+    cl_ulong begun = 0, ended = 0;
+    cl_int err;
+
+    if (!event)
+        return QN_OK;
+    err = cl->WaitForEvents(1, &event);
+    if (!err)
+        err = cl->GetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof(begun), &begun, NULL);
+    if (!err)
+        err = cl->GetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof(ended), &ended, NULL);
+    cl->ReleaseEvent(event);
+    if (err)
+        return qni_device_error(e->dev, err, "measuring kernel %s", e->recorder.launch[i].kernel);
+    e->timing[i].ns += ended - begun;
+    e->timing[i].runs++;
+    return QN_OK;
+}
+
 static qn_status enqueue(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, int64_t iteration)
 {
     size_t k = (size_t)slot * e->recorder.launches + i;
     const struct qni_launch *l = &e->recorder.launch[i];
     size_t offset[3] = { l->offset[0], l->offset[1], l->offset[2] };
+    cl_event event = NULL, *measured = e->timing ? &event : NULL;
+    qn_status st = QN_OK;
     cl_int err;
 
-    if (l->call)
-        return l->call(l->state, e->dev, queue, e->call[k]->mem, e->call[k]->offset, NULL);
-    if (l->loop)
-        offset[2] = (size_t)iteration;
-    err = e->dev->cl->EnqueueNDRangeKernel(queue, e->kernel[k], (cl_uint)l->dims, offset, l->global, l->local, 0,
-                                           NULL, NULL);
-    return err ? qni_device_error(e->dev, err, "enqueueing kernel %s of %s", l->kernel, l->source) : QN_OK;
+    if (l->call) {
+        st = l->call(l->state, e->dev, queue, e->call[k]->mem, e->call[k]->offset, measured);
+    } else {
+        if (l->loop)
+            offset[2] = (size_t)iteration;
+        err = e->dev->cl->EnqueueNDRangeKernel(queue, e->kernel[k], (cl_uint)l->dims, offset, l->global, l->local, 0,
+                                               NULL, measured);
+        if (err)
+            st = qni_device_error(e->dev, err, "enqueueing kernel %s of %s", l->kernel, l->source);
+    }
+    return st || !e->timing ? st : measure(e, i, event);
 }
 
 /* A grid with nothing in it, which OpenCL refuses. */

@@ -138,6 +138,9 @@ void qni_store_put(const qn_context *ctx, uint64_t key, const char *kind, const 
 
 struct qni_bind { cl_mem mem; size_t offset; }; /* offset in bytes */
 
+/* What a launch took on the device so far. */
+struct qni_timing { uint64_t ns, runs; };
+
 struct qni_call_args { cl_mem mem[QNI_MAX_ARGS]; int64_t offset[QNI_MAX_ARGS]; };
 
 struct qni_exec {
@@ -147,6 +150,7 @@ struct qni_exec {
     cl_kernel *kernel;              /* [slots][launches]; NULL for call records; a launch without slots has one handle */
     struct qni_call_args **call;    /* [slots][launches] likewise; NULL for kernels */
     size_t built;                   /* units that had to be compiled for it */
+    struct qni_timing *timing;      /* [launches] under $QUERN_PROFILE: each launch is then waited for; else NULL */
 };
 
 /* Take the recorder's content (it is left empty) and make its kernels. slotted, if not NULL, tells which launches read

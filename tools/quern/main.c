@@ -5,6 +5,7 @@
 
 static const struct command *const commands[] = {
     &command_devices,
+    &command_ops,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

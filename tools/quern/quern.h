@@ -26,7 +26,7 @@ struct command {
     const char *summary;               /* half a line, no full stop */
 };
 
-extern const struct command command_devices;
+extern const struct command command_devices, command_ops;
 
 /* Print "quern NAME: STATUS: message" for the last error; the exit code that fits. */
 int report(const char *command, qn_status status);
