@@ -10,6 +10,7 @@
 #include <quern/device.h>
 #include <quern/graph.h>
 #include <quern/op.h>
+#include <quern/op_plan.h>
 #include <quern/status.h>
 #include <quern/tensor.h>
 #include <quern/types.h>
