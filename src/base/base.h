@@ -97,7 +97,8 @@ const char *qni_float_text(float v, char *text, size_t bytes);
 
 /* The whole text is a decimal number (no blanks, no "inf", no hexadecimal), finite as a double. */
 bool qni_parse_number(const char *s, size_t n, double *out);
-/* Short decimal text that reads back as the same double, with a point; "NaN", "Infinity", "-Infinity". 32 bytes are enough. */
+/* Short decimal text that reads back as the same double, with a point; "NaN", "Infinity", "-Infinity". 32 bytes are
+ * enough. */
 const char *qni_double_text(double v, char *text, size_t bytes);
 
 /* ---- sort.c ---- */

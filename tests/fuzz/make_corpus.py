@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+"""Write the fuzz targets' seeds: one folder a target beside this file.
+
+usage: make_corpus.py [FOLDER]
+"""
+import gzip
+import json
+import os
+import struct
+import sys
+
+
+def idx(code, dims, payload):
+    return struct.pack(f">BBBB{len(dims)}I", 0, 0, code, len(dims), *dims) + payload
+
+
+def idx_pair(options, images, labels):
+    return bytes([options]) + struct.pack(">H", len(images)) + images + labels
+
+
+def tensors(header, data, fix=1):
+    text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":")).encode()
+    return bytes([fix]) + struct.pack("<Q", len(text)) + text + data
+
+
+def tensor(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+IMAGES = idx(8, (3, 2, 2), bytes(range(12)))
+LABELS = idx(8, (3,), bytes([0, 9, 4]))
+TABLE = b"a,b,c\r\n1,2,0\r\n-1.5e1,\"2\",1\r\n.5, 3 ,2\n"
+
+SEEDS = {
+    "idx": {
+        "plain": idx_pair(0, IMAGES, LABELS),
+        "bytes": idx_pair(7, IMAGES, LABELS),
+        "images-only": idx_pair(8, IMAGES, b""),
+        "floats": idx_pair(0, idx(13, (2, 1), struct.pack(">2f", 1.5, -2)), idx(12, (2,), struct.pack(">2i", 7, 1))),
+        "short-labels": idx_pair(2, IMAGES, idx(11, (3,), struct.pack(">3h", 1, 2, 3))),
+        "empty": idx_pair(0, idx(8, (0, 2, 2), b""), idx(8, (0,), b"")),
+        "huge": idx_pair(0, idx(8, (0xFFFFFFFF, 0xFFFF), b"1234"), LABELS),
+    },
+    "gz": {
+        "plain": IMAGES,
+        "idx": gzip.compress(IMAGES, 9, mtime=0),
+        "stored": gzip.compress(IMAGES, 0, mtime=0),
+        "members": gzip.compress(IMAGES[:9], 9, mtime=0) + gzip.compress(IMAGES[9:], 9, mtime=0) + b"\0\0",
+        "csv": gzip.compress(TABLE, 9, mtime=0),
+        "zeros": gzip.compress(idx(8, (100, 100, 10), bytes(100000)), 9, mtime=0),
+        "table": TABLE,
+    },
+    "csv": {
+        "header": b"\x04" + TABLE,
+        "classes": b"\x34" + TABLE,
+        "first": b"\x0c1,2\n0,4\n",
+        "no-label": b"\x081,2\n0,4\n",
+        "semicolons": b"\x441;2\r0;4\r",
+        "by-name": b"\x84" + TABLE,
+        "quotes": b"\x04\"a\"\"\",\"b\nc\"\n\"1\",2\n",
+        "mark": b"\x04\xef\xbb\xbf1,2\n1e-3,16777217.5\n",
+    },
+    "safetensors": {
+        "one": tensors({"a": tensor("F32", [2], 0, 8)}, bytes(8)),
+        "several": tensors({"__metadata__": {"quern.format": "1", "note": "x"}, "w.1": tensor("I64", [1, 2], 0, 16),
+                            "h": tensor("F16", [3], 16, 22), "none": tensor("U8", [0, 4], 22, 22),
+                            "scalar": tensor("BF16", [], 22, 24)}, bytes(24)),
+        "others": tensors({"d": tensor("F64", [1], 0, 8), "b": tensor("BOOL", [2], 8, 10)}, bytes(10)),
+        "empty": tensors({}, b""),
+        "padded": tensors(b"{}      ", b""),
+        "newer": tensors({"__metadata__": {"quern.format": "2"}}, b""),
+        "overlap": tensors({"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, b"123"),
+        "long": tensors(b"{}", b"", 0)[:1] + b"\xff" * 8 + b"{}",
+    },
+    "json": {
+        "values": b'{"a": [1, -2.5e3, true, false, null], "b": {"c": "x\\u00e9\\ud83d\\ude00\\n"}}',
+        "numbers": b"[0, -0, 1e308, 9223372036854775807, -9223372036854775808, 9223372036854775808, 0.1]",
+        "text": '"\\"\\\\/ é€😀 \\u0001"'.encode(),
+        "deep": b"[" * 60 + b"]" * 60,
+        "empty": b'{"": {}, "x": []}',
+        "lines": b'{\r\n\t"a" : 1 ,\n "b":\n[ ]\n}\n',
+        "special": b'["NaN", "Infinity", "-Infinity"]',
+    },
+}
+
+
+def main():
+    folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+    for target, seeds in SEEDS.items():
+        os.makedirs(os.path.join(folder, target), exist_ok=True)
+        for name, data in seeds.items():
+            with open(os.path.join(folder, target, name), "wb") as out:
+                out.write(data)
+
+
+if __name__ == "__main__":
+    main()
