@@ -356,10 +356,10 @@ qn_status qn_dataset_csv_from(qn_dataset **out, const qn_reader *text, const qn_
     if ((st = qni_calloc(c.ctx, &c.piece, PIECE, 1)) != QN_OK || (st = read_table(&c)) != QN_OK)
         goto done;
     /* The arrays have grown by doubling. */
-    if ((st = qni_realloc(c.ctx, &c.x, c.nx, sizeof(*c.x))) != QN_OK ||
-        (st = qni_realloc(c.ctx, &c.y, c.rows, 4)) != QN_OK)
-        goto done;
     labelled = c.label < c.columns;
+    if ((st = qni_realloc(c.ctx, &c.x, c.nx, sizeof(*c.x))) != QN_OK ||
+        (labelled && (st = qni_realloc(c.ctx, &c.y, c.rows, 4)) != QN_OK))
+        goto done;
     field[0].shape.dim[0] = (int64_t)(c.columns - labelled);
     field[1].dtype = c.opt.label_dtype;
     if (c.opt.label_dtype == QN_F32)
