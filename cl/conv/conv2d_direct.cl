@@ -17,8 +17,9 @@
 #include "common/act.clh"
 
 /* Store sum as element i, of channel k. */
-static inline void QN_NAME(finish)(__global QN_T *restrict y, long i, int k, float sum, __global const QN_T *restrict bias,
-                                   __global const QN_T *restrict residual, __global const QN_T *restrict aux, float alpha)
+static inline void QN_NAME(finish)(__global QN_T *restrict y, long i, int k, float sum,
+                                   __global const QN_T *restrict bias, __global const QN_T *restrict residual,
+                                   __global const QN_T *restrict aux, float alpha)
 {
 #if QN_BIAS
     sum += qn_load(bias, k);
@@ -33,13 +34,12 @@ static inline void QN_NAME(finish)(__global QN_T *restrict y, long i, int k, flo
     qn_store(y, i, sum);
 }
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
-void QN_NAME(conv2d_direct)(__global const QN_T *restrict x, long x0, __global const QN_T *restrict w, long w0,
-                            __global QN_T *restrict y, long y0, __global const QN_T *restrict bias, long bias0,
-                            __global const QN_T *restrict residual, long residual0, __global const QN_T *restrict aux,
-                            long aux0, long total, long N, int H, int W, int C, int P, int Q, int K, int R, int S,
-                            int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int group_c,
-                            int group_k, float alpha)
+__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_direct)(
+    __global const QN_T *restrict x, long x0, __global const QN_T *restrict w, long w0, __global QN_T *restrict y,
+    long y0, __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual, long residual0,
+    __global const QN_T *restrict aux, long aux0, long total, long N, int H, int W, int C, int P, int Q, int K, int R,
+    int S, int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int group_c, int group_k,
+    float alpha)
 {
     const long i = get_global_id(0);
     const int k = (int)(i % K), q = (int)(i / K % Q), p = (int)(i / K / Q % P);
@@ -65,13 +65,12 @@ void QN_NAME(conv2d_direct)(__global const QN_T *restrict x, long x0, __global c
 }
 
 /* dx[n,h,v,c] = sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k] */
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
-void QN_NAME(conv2d_direct_data)(__global const QN_T *restrict dy, long dy0, __global const QN_T *restrict w, long w0,
-                                 __global QN_T *restrict dx, long dx0, __global const QN_T *restrict bias, long bias0,
-                                 __global const QN_T *restrict residual, long residual0, __global const QN_T *restrict aux,
-                                 long aux0, long total, long N, int H, int W, int C, int P, int Q, int K, int R, int S,
-                                 int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int group_c,
-                                 int group_k, float alpha)
+__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_direct_data)(
+    __global const QN_T *restrict dy, long dy0, __global const QN_T *restrict w, long w0, __global QN_T *restrict dx,
+    long dx0, __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual, long residual0,
+    __global const QN_T *restrict aux, long aux0, long total, long N, int H, int W, int C, int P, int Q, int K, int R,
+    int S, int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int group_c, int group_k,
+    float alpha)
 {
     const long i = get_global_id(0);
     const int c = (int)(i % C), v = (int)(i / C % W), h = (int)(i / C / W % H);
@@ -98,16 +97,16 @@ void QN_NAME(conv2d_direct_data)(__global const QN_T *restrict dy, long dy0, __g
 }
 
 /* dw[r,s,c,k] = sum over n,p,q of x[n,h,v,c] * dy[n,p,q,k] */
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
-void QN_NAME(conv2d_direct_filter)(__global const QN_T *restrict x, long x0, __global const QN_T *restrict dy, long dy0,
-                                   __global QN_T *restrict dw, long dw0, __global const QN_T *restrict bias, long bias0,
-                                   __global const QN_T *restrict residual, long residual0,
-                                   __global const QN_T *restrict aux, long aux0, long total, long N, int H, int W, int C,
-                                   int P, int Q, int K, int R, int S, int stride_h, int stride_w, int dilation_h,
-                                   int dilation_w, int top, int left, int group_c, int group_k, float alpha)
+__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_direct_filter)(
+    __global const QN_T *restrict x, long x0, __global const QN_T *restrict dy, long dy0, __global QN_T *restrict dw,
+    long dw0, __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual, long residual0,
+    __global const QN_T *restrict aux, long aux0, long total, long N, int H, int W, int C, int P, int Q, int K, int R,
+    int S, int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int group_c, int group_k,
+    float alpha)
 {
     const long i = get_global_id(0);
-    const int k = (int)(i % K), c = (int)(i / K % group_c), s = (int)(i / K / group_c % S), r = (int)(i / K / group_c / S);
+    const int k = (int)(i % K), c = (int)(i / K % group_c), s = (int)(i / K / group_c % S),
+              r = (int)(i / K / group_c / S);
     float sum = 0.0f;
 
     if (i >= total)

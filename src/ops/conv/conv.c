@@ -19,7 +19,8 @@ static qn_status begin(struct qni_conv_geometry *g, const struct qni_problem *p,
     if (g->stride_h < 1 || g->stride_w < 1 || g->dilation_h < 1 || g->dilation_w < 1 || g->groups < 1)
         return qni_error(QN_E_ARG, "%s: strides %d, %d, dilations %d, %d and groups %d must be positive", p->op->name,
                          g->stride_h, g->stride_w, g->dilation_h, g->dilation_w, g->groups);
-    if (t->padding < QN_VALID || t->padding > QN_CAUSAL || t->pad[0] < 0 || t->pad[1] < 0 || t->pad[2] < 0 || t->pad[3] < 0)
+    if (t->padding < QN_VALID || t->padding > QN_CAUSAL || t->pad[0] < 0 || t->pad[1] < 0 || t->pad[2] < 0 ||
+        t->pad[3] < 0)
         return qni_error(QN_E_ARG, "%s: padding %d (%d, %d, %d, %d) is none", p->op->name, t->padding, t->pad[0],
                          t->pad[1], t->pad[2], t->pad[3]);
     return QN_OK;
@@ -32,8 +33,8 @@ static qn_status ranks(const struct qni_problem *p, const struct qni_desc *image
     char a[160], b[160];
 
     if ((rank != 3 && rank != 4) || other->shape.rank != rank)
-        return qni_error(QN_E_SHAPE, "%s takes [N,H,W,C] or [N,T,D], and %s of the same rank, found %s and %s", p->op->name,
-                         other_name, qni_shape_text(&image->shape, a, sizeof(a)),
+        return qni_error(QN_E_SHAPE, "%s takes [N,H,W,C] or [N,T,D], and %s of the same rank, found %s and %s",
+                         p->op->name, other_name, qni_shape_text(&image->shape, a, sizeof(a)),
                          qni_shape_text(&other->shape, b, sizeof(b)));
     if (image->dtype != QN_F32 || other->dtype != QN_F32)
         return qni_error(QN_E_UNSUPPORTED, "%s takes f32, found %s and %s", p->op->name, qn_dtype_name(image->dtype),
@@ -71,8 +72,8 @@ static qn_status axis(const struct qni_problem *p, int a, int64_t in, int size, 
 
     *before = 0;
     if (size < 1 || (int64_t)(size - 1) * dilation >= INT32_MAX || in > INT32_MAX)
-        return qni_error(QN_E_SHAPE, "%s: a filter of %d by dilation %d on an image axis of %" PRId64, p->op->name, size,
-                         dilation, in);
+        return qni_error(QN_E_SHAPE, "%s: a filter of %d by dilation %d on an image axis of %" PRId64, p->op->name,
+                         size, dilation, in);
     if (t->padding == QN_SAME) {
         *out = qni_ceil_div(in, stride);
         total = QNI_MAX((*out - 1) * stride + reach(size, dilation) - in, 0);
@@ -87,7 +88,8 @@ static qn_status axis(const struct qni_problem *p, int a, int64_t in, int size, 
     }
     total = in + *before + after - reach(size, dilation);
     if (total < 0)
-        return qni_error(QN_E_SHAPE, "%s: a filter that spans %d does not fit an image axis of %" PRId64 " with padding %d, %d",
+        return qni_error(QN_E_SHAPE,
+                         "%s: a filter that spans %d does not fit an image axis of %" PRId64 " with padding %d, %d",
                          p->op->name, reach(size, dilation), in, *before, (int)after);
     *out = total / stride + 1;
     return QN_OK;
@@ -110,12 +112,13 @@ static qn_status axes(struct qni_conv_geometry *g, const struct qni_problem *p, 
 static qn_status channels(struct qni_conv_geometry *g, const struct qni_problem *p, int64_t filter_c)
 {
     if (g->C % g->groups || g->K % g->groups || g->C < 1 || g->K < 1 || g->C > INT32_MAX || g->K > INT32_MAX)
-        return qni_error(QN_E_SHAPE, "%s: %" PRId64 " and %" PRId64 " channels cannot be parted in %d groups", p->op->name,
-                         g->C, g->K, g->groups);
+        return qni_error(QN_E_SHAPE, "%s: %" PRId64 " and %" PRId64 " channels cannot be parted in %d groups",
+                         p->op->name, g->C, g->K, g->groups);
     g->group_c = g->C / g->groups;
     g->group_k = g->K / g->groups;
     if (filter_c >= 0 && filter_c != g->group_c)
-        return qni_error(QN_E_SHAPE, "%s: the filter is made for %" PRId64 " channels, the image has %" PRId64 " in %d group%s",
+        return qni_error(QN_E_SHAPE,
+                         "%s: the filter is made for %" PRId64 " channels, the image has %" PRId64 " in %d group%s",
                          p->op->name, filter_c, g->C, g->groups, g->groups == 1 ? "" : "s");
     return QN_OK;
 }
@@ -179,10 +182,12 @@ static qn_status data_geometry(struct qni_conv_geometry *g, const struct qni_pro
                          p->op->name, w->dim[w->rank - 1], g->K);
     if (shaped) {
         if (p->in[2].shape.rank != y->rank)
-            return qni_error(QN_E_SHAPE, "%s: the image's rank is %d, expected %d", p->op->name, p->in[2].shape.rank, y->rank);
+            return qni_error(QN_E_SHAPE, "%s: the image's rank is %d, expected %d", p->op->name, p->in[2].shape.rank,
+                             y->rank);
         take(&p->in[2].shape, &n, &g->H, &g->W, &c);
         if (n != g->N || c != g->C)
-            return qni_error(QN_E_SHAPE, "%s: the image has %" PRId64 " x %" PRId64 " channels, expected %" PRId64 " x %" PRId64,
+            return qni_error(QN_E_SHAPE,
+                             "%s: the image has %" PRId64 " x %" PRId64 " channels, expected %" PRId64 " x %" PRId64,
                              p->op->name, n, c, g->N, g->C);
     } else {
         g->H = image ? transposed(p->attr, 0, P, g->R, g->stride_h, g->dilation_h) : 1;
@@ -193,8 +198,10 @@ static qn_status data_geometry(struct qni_conv_geometry *g, const struct qni_pro
     if ((st = axes(g, p, image)))
         return st;
     if (g->P != P || g->Q != Q)
-        return qni_error(QN_E_SHAPE, "%s: an image of %" PRId64 " x %" PRId64 " gives %" PRId64 " x %" PRId64
-                         ", the gradient is of %" PRId64 " x %" PRId64, p->op->name, g->H, g->W, g->P, g->Q, P, Q);
+        return qni_error(QN_E_SHAPE,
+                         "%s: an image of %" PRId64 " x %" PRId64 " gives %" PRId64 " x %" PRId64
+                         ", the gradient is of %" PRId64 " x %" PRId64,
+                         p->op->name, g->H, g->W, g->P, g->Q, P, Q);
     return QN_OK;
 }
 
@@ -217,8 +224,10 @@ static qn_status filter_geometry(struct qni_conv_geometry *g, const struct qni_p
     if ((st = channels(g, p, -1)) || (st = axes(g, p, image)))
         return st;
     if (g->P != P || g->Q != Q || g->N != n)
-        return qni_error(QN_E_SHAPE, "%s: %" PRId64 " images give %" PRId64 " x %" PRId64 ", the gradient is of %" PRId64
-                         " of %" PRId64 " x %" PRId64, p->op->name, g->N, g->P, g->Q, n, P, Q);
+        return qni_error(QN_E_SHAPE,
+                         "%s: %" PRId64 " images give %" PRId64 " x %" PRId64 ", the gradient is of %" PRId64
+                         " of %" PRId64 " x %" PRId64,
+                         p->op->name, g->N, g->P, g->Q, n, P, Q);
     return QN_OK;
 }
 

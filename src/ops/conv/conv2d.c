@@ -2,12 +2,12 @@
 #include "graph/graph.h"
 #include "ops/conv/conv.h"
 
-static const char *const tests[] = { "op/conv2d", NULL };
+static const char *const tests[] = {"op/conv2d", NULL};
 
 /* A node of the family; x, which only gives a shape, may be invalid. */
 static qn_val add(struct qni_grad *c, const struct qni_op *op, qn_val a, qn_val b, qn_val shape)
 {
-    const qn_val in[3] = { a, b, shape };
+    const qn_val in[3] = {a, b, shape};
 
     return qni_node_add(c->g, op, c->attr, in, op->max_inputs, NULL);
 }
@@ -17,7 +17,7 @@ static qn_val add_filter(struct qni_grad *c, qn_val x, qn_val dy, qn_val w)
 {
     const struct qni_value *v = qni_value_get(c->g, w);
     struct qni_conv t = *(const struct qni_conv *)c->attr;
-    const qn_val in[2] = { x, dy };
+    const qn_val in[2] = {x, dy};
 
     if (!v)
         return (qn_val){0};
@@ -28,10 +28,9 @@ static qn_val add_filter(struct qni_grad *c, qn_val x, qn_val dy, qn_val w)
 
 /* ---- forward ---- */
 
-static const struct qni_algo *const forward_algos[] = {
-    &qni_conv2d_direct, /* any problem; keep it last */
-    NULL
-};
+static const struct qni_algo *const forward_algos[] = {&qni_conv2d_tile,   /* CPU */
+                                                       &qni_conv2d_direct, /* any problem; keep it last */
+                                                       NULL};
 
 static qn_status forward_grad(struct qni_grad *c)
 {
@@ -46,16 +45,24 @@ static qn_status forward_grad(struct qni_grad *c)
 
 const struct qni_op qni_op_conv2d = {
     .flags = QNI_OP_EPILOGUE,
-    .name = "conv2d", .family = "conv", .attr_bytes = sizeof(struct qni_conv), .min_inputs = 2, .max_inputs = 2,
-    .outputs = 1, .shape = qni_conv_shape, .grad = forward_grad, .algos = forward_algos, .tests = tests, .dtypes = "f32",
+    .name = "conv2d",
+    .family = "conv",
+    .attr_bytes = sizeof(struct qni_conv),
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .outputs = 1,
+    .shape = qni_conv_shape,
+    .grad = forward_grad,
+    .algos = forward_algos,
+    .tests = tests,
+    .dtypes = "f32",
 };
 
 /* ---- the image's gradient, and transposed convolution ---- */
 
-static const struct qni_algo *const data_algos[] = {
-    &qni_conv2d_backward_data_direct, /* any problem; keep it last */
-    NULL
-};
+static const struct qni_algo *const data_algos[] = {&qni_conv2d_backward_data_tile,   /* CPU */
+                                                    &qni_conv2d_backward_data_direct, /* any problem; keep it last */
+                                                    NULL};
 
 static qn_status data_grad(struct qni_grad *c)
 {
@@ -70,17 +77,25 @@ static qn_status data_grad(struct qni_grad *c)
 
 const struct qni_op qni_op_conv2d_backward_data = {
     .flags = QNI_OP_EPILOGUE,
-    .name = "conv2d_backward_data", .family = "conv", .attr_bytes = sizeof(struct qni_conv), .min_inputs = 2,
-    .max_inputs = 3, .outputs = 1, .shape = qni_conv_shape, .grad = data_grad, .algos = data_algos, .tests = tests,
+    .name = "conv2d_backward_data",
+    .family = "conv",
+    .attr_bytes = sizeof(struct qni_conv),
+    .min_inputs = 2,
+    .max_inputs = 3,
+    .outputs = 1,
+    .shape = qni_conv_shape,
+    .grad = data_grad,
+    .algos = data_algos,
+    .tests = tests,
     .dtypes = "f32",
 };
 
 /* ---- the filter's gradient ---- */
 
 static const struct qni_algo *const filter_algos[] = {
+    &qni_conv2d_backward_filter_tile,   /* CPU */
     &qni_conv2d_backward_filter_direct, /* any problem; keep it last */
-    NULL
-};
+    NULL};
 
 static qn_status filter_grad(struct qni_grad *c)
 {
@@ -94,7 +109,15 @@ static qn_status filter_grad(struct qni_grad *c)
 }
 
 const struct qni_op qni_op_conv2d_backward_filter = {
-    .name = "conv2d_backward_filter", .family = "conv", .attr_bytes = sizeof(struct qni_conv), .min_inputs = 2,
-    .max_inputs = 2, .outputs = 1, .shape = qni_conv_shape, .grad = filter_grad, .algos = filter_algos, .tests = tests,
+    .name = "conv2d_backward_filter",
+    .family = "conv",
+    .attr_bytes = sizeof(struct qni_conv),
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .outputs = 1,
+    .shape = qni_conv_shape,
+    .grad = filter_grad,
+    .algos = filter_algos,
+    .tests = tests,
     .dtypes = "f32",
 };

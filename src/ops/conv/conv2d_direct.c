@@ -61,12 +61,8 @@ static void emit_filter(const struct qni_problem *p, struct qni_recorder *r)
     emit(p, r, "conv2d_direct_filter");
 }
 
-const struct qni_algo qni_conv2d_direct = {
-    .name = "direct", .applies = qni_conv_epilogue, .emit = emit_forward
-};
+const struct qni_algo qni_conv2d_direct = {.name = "direct", .applies = qni_conv_epilogue, .emit = emit_forward};
 const struct qni_algo qni_conv2d_backward_data_direct = {
-    .name = "direct", .applies = qni_conv_epilogue, .emit = emit_data
-};
+    .name = "direct", .applies = qni_conv_epilogue, .emit = emit_data};
 const struct qni_algo qni_conv2d_backward_filter_direct = {
-    .name = "direct", .applies = qni_conv_epilogue, .emit = emit_filter
-};
+    .name = "direct", .applies = qni_conv_epilogue, .emit = emit_filter};
