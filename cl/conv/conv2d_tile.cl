@@ -28,16 +28,7 @@
 #define QN_BLOCK (QN_NV * QN_VW)
 #include "conv/tile.clh"
 #include "common/act.clh"
-
-/* Filter rows of a phase: the first one, or size when there is none. */
-static inline int QN_NAME(first_row)(int phase, int before, int dilation, int stride, int step, int size)
-{
-#pragma unroll 1
-    for (int r = 0; r < min(step, size); r++)
-        if ((phase + before - r * dilation) % stride == 0)
-            return r;
-    return size;
-}
+#include "conv/phase.clh"
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_tile)(
     __global const float *restrict x, long x0, __global const float *restrict w, long w0, __global float *restrict y,

@@ -268,6 +268,16 @@ qn_status qni_conv_shape(struct qni_problem *p)
 
 /* ---- shared by the algorithms ---- */
 
+static int common_divisor(int a, int b)
+{
+    return b ? common_divisor(b, a % b) : a;
+}
+
+int qni_conv_step(int stride, int dilation)
+{
+    return stride / common_divisor(stride, dilation);
+}
+
 struct qni_conv_operands qni_conv_operands(const struct qni_problem *p)
 {
     const struct qni_epilogue *e = &p->epilogue;

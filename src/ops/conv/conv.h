@@ -41,6 +41,9 @@ qn_status qni_conv_shape(struct qni_problem *p);
 /* The geometry of a problem of any of the three, from descriptors that its shape rule accepted. */
 void qni_conv_geometry(struct qni_conv_geometry *out, const struct qni_problem *p);
 
+/* Backward, every so manieth filter row meets the pixels of one phase. */
+int qni_conv_step(int stride, int dilation);
+
 /* Index of an epilogue operand; input 0, which no kernel then reads, where there is none. */
 struct qni_conv_operands {
     int bias, residual, aux;
@@ -59,6 +62,7 @@ struct qni_conv_tile {
 };
 struct qni_conv_tile qni_conv_tile(const struct qni_problem *p, int64_t channels);
 
+extern const struct qni_algo qni_conv2d_gemm, qni_conv2d_backward_data_gemm, qni_conv2d_backward_filter_gemm;
 extern const struct qni_algo qni_conv2d_tile, qni_conv2d_backward_data_tile, qni_conv2d_backward_filter_tile;
 extern const struct qni_algo qni_conv2d_direct, qni_conv2d_backward_data_direct, qni_conv2d_backward_filter_direct;
 

@@ -38,11 +38,6 @@ struct qni_conv_tile qni_conv_tile(const struct qni_problem *p, int64_t channels
     return t;
 }
 
-static int common_divisor(int a, int b)
-{
-    return b ? common_divisor(b, a % b) : a;
-}
-
 static void look(struct view *v, const struct qni_problem *p)
 {
     memset(v, 0, sizeof(*v));
@@ -132,8 +127,8 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_i32(r, l, v.g.top);
     qni_i32(r, l, v.g.left);
     qni_i32(r, l, v.g.groups);
-    qni_i32(r, l, v.backward ? v.g.stride_h / common_divisor(v.g.stride_h, v.g.dilation_h) : 1);
-    qni_i32(r, l, v.backward ? v.g.stride_w / common_divisor(v.g.stride_w, v.g.dilation_w) : 1);
+    qni_i32(r, l, v.backward ? qni_conv_step(v.g.stride_h, v.g.dilation_h) : 1);
+    qni_i32(r, l, v.backward ? qni_conv_step(v.g.stride_w, v.g.dilation_w) : 1);
     qni_i32(r, l, v.backward);
     qni_f32(r, l, p->epilogue.alpha);
     groups[0] = v.blocks;
