@@ -1,0 +1,273 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdio.h>
+
+#include "optest.h"
+#include "ops/gemm/gemm.h"
+
+#define COMMA ,
+#define N0 {0}
+#define TA {.transpose_a = 1}
+#define TB {.transpose_b = 1}
+#define TAB {.transpose_a = 1 COMMA.transpose_b = 1}
+
+static double act(int a, double x, double alpha)
+{
+    switch (a) {
+    case QN_RELU: return x > 0 ? x : 0;
+    case QN_LEAKY_RELU: return x > 0 ? x : alpha * x;
+    case QN_RELU6: return fmin(fmax(x, 0), 6);
+    case QN_ELU: return x > 0 ? x : alpha * expm1(x);
+    case QN_SELU: return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
+    case QN_GELU: return x * 0.5 * erfc(-x * M_SQRT1_2);
+    case QN_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+    case QN_SIGMOID: return 1 / (1 + exp(-x));
+    case QN_HARD_SIGMOID: return fmin(fmax(x / 6 + 0.5, 0), 1);
+    case QN_TANH: return tanh(x);
+    case QN_SOFTPLUS: return log1p(exp(x));
+    case QN_SOFTSIGN: return x / (1 + fabs(x));
+    case QN_SWISH: return x / (1 + exp(-x));
+    case QN_HARD_SWISH: return x * fmin(fmax(x / 6 + 0.5, 0), 1);
+    case QN_MISH: return x * tanh(log1p(exp(x)));
+    case QN_EXPONENTIAL: return exp(x);
+    default: return x;
+    }
+}
+
+static double act_grad(int a, double y, double alpha)
+{
+    switch (a) {
+    case QN_RELU: return y > 0;
+    case QN_LEAKY_RELU: return y > 0 ? 1 : alpha;
+    case QN_RELU6: return y > 0 && y < 6;
+    case QN_ELU: return y < 0 ? y + alpha : 1;
+    case QN_SELU: return y < 0 ? y + 1.0507009873554805 * 1.6732632423543772 : 1.0507009873554805;
+    case QN_SIGMOID: return y * (1 - y);
+    case QN_HARD_SIGMOID: return y > 0 && y < 1 ? 1.0 / 6 : 0;
+    case QN_TANH: return 1 - y * y;
+    case QN_SOFTPLUS: return -expm1(-y);
+    case QN_SOFTSIGN: return (1 - fabs(y)) * (1 - fabs(y));
+    case QN_EXPONENTIAL: return y;
+    default: return 1;
+    }
+}
+
+/* v and the absolute values behind it, through the epilogue. */
+static void finish(const struct qni_problem *p, double *const *in, int64_t i, int64_t n, double *v, double *scale)
+{
+    const struct qni_epilogue *e = &p->epilogue;
+    int next = p->inputs - qni_epilogue_operands(e);
+
+    if (e->bias) {
+        *v += in[next][n];
+        *scale += fabs(in[next++][n]);
+    }
+    if (e->residual) {
+        *v += in[next][i];
+        *scale += fabs(in[next++][i]);
+    }
+    /* No activation here has a slope above 1.13 or adds more than its size at 0. */
+    *scale = 1.2 * *scale * (e->act == QN_EXPONENTIAL ? exp(*v) + 1 : 1) + (e->act ? 1 : 0);
+    *v = act(e->act, *v, (double)e->alpha);
+    if (e->act_grad) {
+        *v *= act_grad(e->act_grad, in[next][i], (double)e->alpha);
+        *scale *= 4;
+    }
+}
+
+static void ref(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
+{
+    struct qni_gemm g;
+
+    qni_gemm_numbers(&g, p);
+    terms[0] = (double)(g.K * g.sums);
+    for (int64_t i = 0; i < g.batch * g.M * g.N; i++) {
+        const int64_t n = i % g.N, m = i / g.N % g.M, batch = i / g.N / g.M;
+        const bool sum = g.sums > 1;
+        double v = 0, size = 0;
+
+        for (int64_t z = sum ? 0 : batch; z < (sum ? g.sums : batch + 1); z++)
+            for (int64_t k = 0; k < g.K; k++) {
+                const double a = in[0][z * g.stride_a + (g.ta ? k * g.lda + m : m * g.lda + k)];
+                const double b = in[1][z * g.stride_b + (g.tb ? n * g.ldb + k : k * g.ldb + n)];
+
+                v += a * b;
+                size += fabs(a * b);
+            }
+        if (g.accumulate) {
+            in[2][i] += v;
+            continue;
+        }
+        finish(p, in, i, n, &v, &size);
+        out[0][i] = v;
+        scale[0][i] = size;
+    }
+}
+
+#define CASE(text, rule, ...) \
+    { .name = text, .op = &qni_op_matmul, .attr = &(const struct qni_matmul)rule, .inputs = 2, .ref = ref, __VA_ARGS__ }
+#define TWO(a, b) .in = { a, b }
+
+static void products(void)
+{
+    const struct optest_case cases[] = {
+        CASE("1x1x1", N0, TWO(optest_f32(2, 1, 1), optest_f32(2, 1, 1)), .small_grad = true),
+        CASE("no rows", N0, TWO(optest_f32(2, 0, 3), optest_f32(2, 3, 4))),
+        CASE("no columns", N0, TWO(optest_f32(2, 2, 3), optest_f32(2, 3, 0))),
+        CASE("K 0", N0, TWO(optest_f32(2, 3, 0), optest_f32(2, 0, 5))),
+        CASE("K 0, both transposed", TAB, TWO(optest_f32(2, 0, 3), optest_f32(2, 5, 0))),
+        CASE("empty batch", N0, TWO(optest_f32(3, 0, 3, 2), optest_f32(3, 0, 2, 5))),
+        CASE("3x5x1", N0, TWO(optest_f32(2, 3, 1), optest_f32(2, 1, 5)), .small_grad = true),
+        CASE("2x3x4", N0, TWO(optest_f32(2, 2, 4), optest_f32(2, 4, 3)), .small_grad = true),
+        CASE("2x3x4, A transposed", TA, TWO(optest_f32(2, 4, 2), optest_f32(2, 4, 3)), .small_grad = true),
+        CASE("2x3x4, B transposed", TB, TWO(optest_f32(2, 2, 4), optest_f32(2, 3, 4)), .small_grad = true),
+        CASE("2x3x4, both transposed", TAB, TWO(optest_f32(2, 4, 2), optest_f32(2, 3, 4)), .small_grad = true),
+        CASE("7x17x13", N0, TWO(optest_f32(2, 7, 13), optest_f32(2, 13, 17))),
+        CASE("7x17x13, A transposed", TA, TWO(optest_f32(2, 13, 7), optest_f32(2, 13, 17))),
+        CASE("7x17x13, B transposed", TB, TWO(optest_f32(2, 7, 13), optest_f32(2, 17, 13))),
+        CASE("7x17x13, both transposed", TAB, TWO(optest_f32(2, 13, 7), optest_f32(2, 17, 13))),
+        CASE("8x32x16", N0, TWO(optest_f32(2, 8, 16), optest_f32(2, 16, 32))),
+        CASE("9x33x17, both transposed", TAB, TWO(optest_f32(2, 17, 9), optest_f32(2, 33, 17))),
+        CASE("31x65x15", N0, TWO(optest_f32(2, 31, 15), optest_f32(2, 15, 65))),
+        CASE("33x63x8, A transposed", TA, TWO(optest_f32(2, 8, 33), optest_f32(2, 8, 63))),
+        CASE("65x129x31, B transposed", TB, TWO(optest_f32(2, 65, 31), optest_f32(2, 129, 31))),
+        CASE("129x127x65", N0, TWO(optest_f32(2, 129, 65), optest_f32(2, 65, 127))),
+        CASE("129x127x257, A transposed", TA, TWO(optest_f32(2, 257, 129), optest_f32(2, 257, 127))),
+        CASE("137x150x255, both transposed", TAB, TWO(optest_f32(2, 255, 137), optest_f32(2, 150, 255))),
+        CASE("130x1030x130: B is copied", N0, TWO(optest_f32(2, 130, 130), optest_f32(2, 130, 1030))),
+        CASE("1x100x300", N0, TWO(optest_f32(2, 1, 300), optest_f32(2, 300, 100))),
+        CASE("1x100x300, B transposed", TB, TWO(optest_f32(2, 1, 300), optest_f32(2, 100, 300))),
+        CASE("1x100x300, A transposed", TA, TWO(optest_f32(2, 300, 1), optest_f32(2, 300, 100))),
+        CASE("300x1x100", N0, TWO(optest_f32(2, 300, 100), optest_f32(2, 100, 1))),
+        CASE("3x5x5003: K in parts", N0, TWO(optest_f32(2, 3, 5003), optest_f32(2, 5003, 5))),
+        CASE("16x40x20011: K in parts", N0, TWO(optest_f32(2, 16, 20011), optest_f32(2, 20011, 40))),
+        CASE("17x35x5003, A transposed: K in parts", TA, TWO(optest_f32(2, 5003, 17), optest_f32(2, 5003, 35))),
+    };
+
+    optest_run(cases, QNI_COUNT(cases));
+}
+
+static void batches(void)
+{
+    const struct optest_case cases[] = {
+        CASE("batch 3", N0, TWO(optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 2)), .small_grad = true),
+        CASE("batch 2x3, both transposed", TAB, TWO(optest_f32(4, 2, 3, 5, 4), optest_f32(4, 2, 3, 6, 5)), .small_grad = true),
+        CASE("one B for a batch", N0, TWO(optest_f32(3, 3, 4, 5), optest_f32(2, 5, 2)), .small_grad = true),
+        CASE("one B for a batch of batches", N0, TWO(optest_f32(4, 2, 3, 4, 5), optest_f32(4, 1, 1, 5, 2)), .small_grad = true),
+        CASE("one B for a batch, both transposed", TAB, TWO(optest_f32(3, 3, 5, 4), optest_f32(2, 2, 5)), .small_grad = true),
+        CASE("one A for a batch", N0, TWO(optest_f32(2, 4, 5), optest_f32(3, 3, 5, 2)), .small_grad = true),
+        CASE("one A for a batch, A transposed", TA, TWO(optest_f32(3, 1, 5, 4), optest_f32(3, 3, 5, 2)), .small_grad = true),
+        CASE("a batch of 1 and none", N0, TWO(optest_f32(2, 4, 5), optest_f32(3, 1, 5, 2)), .small_grad = true),
+        CASE("batch 2 of 33x70x40", N0, TWO(optest_f32(3, 2, 33, 40), optest_f32(3, 2, 40, 70))),
+        CASE("flat", {.transpose_a = 1 COMMA.flat = 1}, TWO(optest_f32(3, 3, 4, 5), optest_f32(3, 3, 4, 2))),
+        CASE("summed", {.sum_batch = 1 COMMA.lead = 1}, TWO(optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 17))),
+        CASE("summed, B transposed", {.sum_batch = 1 COMMA.transpose_b = 1}, TWO(optest_f32(3, 7, 9, 5), optest_f32(3, 7, 33, 5))),
+        CASE("summed over nothing", {.sum_batch = 1}, TWO(optest_f32(3, 0, 4, 5), optest_f32(3, 0, 5, 3))),
+        CASE("summed, K in parts", {.sum_batch = 1}, TWO(optest_f32(3, 3, 4, 3001), optest_f32(3, 3, 3001, 5))),
+    };
+
+    optest_run(cases, QNI_COUNT(cases));
+}
+
+static void epilogues(void)
+{
+    static const int by_result[] = { QN_RELU, QN_LEAKY_RELU, QN_RELU6, QN_ELU, QN_SELU, QN_SIGMOID, QN_HARD_SIGMOID, QN_TANH,
+                                     QN_SOFTPLUS, QN_SOFTSIGN, QN_EXPONENTIAL };
+    static const struct { int m, n, k; } sizes[] = { { 5, 7, 11 }, { 9, 49, 3 }, { 66, 80, 40 }, { 2, 6, 0 }, { 2, 20, 5000 } };
+
+    for (size_t s = 0; s < QNI_COUNT(sizes); s++) {
+        const struct qni_desc a = optest_f32(2, sizes[s].m, sizes[s].k), b = optest_f32(2, sizes[s].k, sizes[s].n);
+        const struct qni_desc c = optest_f32(2, sizes[s].m, sizes[s].n), bias = optest_f32(1, sizes[s].n);
+
+        for (int f = 0; f < QN_SOFTMAX; f++) {
+            char name[96];
+            struct optest_case one = CASE(name, N0, TWO(a, b), .slack = 4);
+            int n = 2;
+
+            /* Every activation at the first size, two at the others. */
+            if (s && f != QN_RELU && f != QN_SIGMOID)
+                continue;
+            one.epilogue = (struct qni_epilogue){ .bias = f != 1, .residual = f % 3 == 0, .act = f, .alpha = 0.3f };
+            one.epilogue.act_grad = f < (int)QNI_COUNT(by_result) ? by_result[f] : 0;
+            if (f == 3)
+                one.epilogue.act = 0;
+            if (one.epilogue.bias)
+                one.in[n++] = bias;
+            if (one.epilogue.residual)
+                one.in[n++] = c;
+            if (one.epilogue.act_grad) {
+                one.fill[n] = one.epilogue.act_grad == QN_SOFTPLUS || one.epilogue.act_grad == QN_EXPONENTIAL ? OPTEST_POSITIVE
+                                                                                                             : OPTEST_UNIFORM;
+                one.in[n++] = c;
+            }
+            one.inputs = n;
+            snprintf(name, sizeof(name), "%dx%dx%d, bias %d residual %d act %d act_grad %d", sizes[s].m, sizes[s].n, sizes[s].k,
+                     one.epilogue.bias, one.epilogue.residual, one.epilogue.act, one.epilogue.act_grad);
+            optest_run(&one, 1);
+        }
+    }
+}
+
+static void sums(void)
+{
+    struct optest_case cases[] = {
+        CASE("3x5x7", N0, .in = { optest_f32(2, 3, 7), optest_f32(2, 7, 5), optest_f32(2, 3, 5) }),
+        CASE("67x70x300, A transposed", TA, .in = { optest_f32(2, 300, 67), optest_f32(2, 300, 70), optest_f32(2, 67, 70) }),
+        CASE("K 0", N0, .in = { optest_f32(2, 3, 0), optest_f32(2, 0, 5), optest_f32(2, 3, 5) }),
+        CASE("3x5x5003: K in parts", N0, .in = { optest_f32(2, 3, 5003), optest_f32(2, 5003, 5), optest_f32(2, 3, 5) }),
+        CASE("summed", {.sum_batch = 1}, .in = { optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 17), optest_f32(2, 4, 17) }),
+    };
+
+    for (size_t i = 0; i < QNI_COUNT(cases); i++) {
+        cases[i].op = &qni_op_matmul_add;
+        cases[i].inputs = 3;
+        /* Positive, so that the sum is as large as its terms, which is what the bound is made of. */
+        cases[i].fill[0] = cases[i].fill[1] = OPTEST_POSITIVE;
+    }
+    optest_run(cases, QNI_COUNT(cases));
+}
+
+/* A mistake is named with the shapes it was made with. */
+static void mistakes(void)
+{
+    const struct qni_matmul t = { 0 };
+    struct qni_problem p;
+
+    CHECK_STATUS(qni_problem_init(&p, &qni_op_matmul, &t, (struct qni_desc[]){ optest_f32(2, 2, 3), optest_f32(2, 4, 5) }, 2, 0),
+                 QN_E_SHAPE, "[2, 3] and [4, 5]");
+    CHECK_STATUS(qni_problem_init(&p, &qni_op_matmul, &t, (struct qni_desc[]){ optest_f32(1, 3), optest_f32(2, 3, 5) }, 2, 0),
+                 QN_E_SHAPE, "1 axes");
+    CHECK_STATUS(qni_problem_init(&p, &qni_op_matmul, &t,
+                                  (struct qni_desc[]){ optest_f32(3, 2, 2, 3), optest_f32(3, 3, 3, 5) }, 2, 0),
+                 QN_E_SHAPE, "do not fit");
+    CHECK_STATUS(qni_problem_init(&p, &qni_op_matmul, &t,
+                                  (struct qni_desc[]){ optest_desc(QN_I32, 2, 2, 3), optest_f32(2, 3, 5) }, 2, 0),
+                 QN_E_UNSUPPORTED, "i32");
+}
+
+/* What does not fit in an int is left to the algorithm that counts in long. */
+static void huge(void)
+{
+    const struct qni_matmul t = { 0 };
+    struct qni_desc in[2] = { optest_f32(2, 1, 1), optest_f32(2, 1, 3) };
+    qn_device *dev = test_device();
+    struct qni_problem p;
+
+    in[0].shape.dim[0] = INT64_C(3) << 30;
+    if (!CHECK_OK(qni_problem_init(&p, &qni_op_matmul, &t, in, 2, 0)))
+        return;
+    p.caps = &dev->caps;
+    CHECK(!qni_gemm_cpu.applies(&p) && !qni_gemm_gpu.applies(&p) && qni_gemm_simple.applies(&p));
+    CHECK(qni_algo_choose(&p) == &qni_gemm_simple);
+}
+
+int main(void)
+{
+    products();
+    batches();
+    epilogues();
+    sums();
+    test_run("matmul: mistakes are explained", mistakes);
+    test_run("matmul: more than 2^31 rows", huge);
+    return test_end();
+}
