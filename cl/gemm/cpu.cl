@@ -1,4 +1,6 @@
-/* Matrix product for CPUs: C = epilogue(op(A) op(B)), one work-item a block of C.
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Matrix product for CPUs: C = epilogue(op(A) op(B)), one work-item a block of C.
  *
  *   C[m,n] = epilogue(sum over k of A'[m,k] B'[k,n] (+ C[m,n] with QN_ACCUMULATE))
  *   A' is A [M,K], or with QN_TA the transpose of A [K,M];  B' is B [K,N], or with QN_TB the transpose of B [N,K].
@@ -12,8 +14,9 @@
  * One of several batches, and of several parts of K whose sums are stored apart (split_stride) for reduce.cl to add up.
  *
  * Global size: tiles of C; batches * splits. Local size: 1, 1.
- * Build parameters: QN_DTYPE, QN_V lanes of a vector, QN_NV vectors of a panel, QN_MR rows of a tile, QN_KC, QN_MC (a multiple of
- * QN_MR; with QN_TA), QN_TA, QN_TB, QN_PACK_B, QN_ACCUMULATE, and the epilogue: QN_BIAS, QN_RESIDUAL, QN_ACT, QN_ACT_GRAD. */
+ * Build parameters: QN_DTYPE, QN_V lanes of a vector, QN_NV vectors of a panel, QN_MR rows of a tile, QN_KC, QN_MC (a
+ * multiple of QN_MR; with QN_TA), QN_TA, QN_TB, QN_PACK_B, QN_ACCUMULATE, and the epilogue: QN_BIAS, QN_RESIDUAL,
+ * QN_ACT, QN_ACT_GRAD. */
 #include "common/types.clh"
 #include "common/vec.clh"
 
@@ -97,7 +100,8 @@ static inline void QN_NAME(pack_lanes)(__local float *restrict p, int width, __g
 
 #if QN_TA
 /* p[panel][k][0..QN_MR) = a[k][panel * QN_MR + ...]; rows past the end repeat the last one. */
-static inline void QN_NAME(pack_a)(__local float *restrict p, __global const QN_T *restrict a, long lda, int rows, int kc)
+static inline void QN_NAME(pack_a)(__local float *restrict p, __global const QN_T *restrict a, long lda, int rows,
+                                   int kc)
 {
     for (int m = 0; m < rows; m += QN_MR) {
         __local float *q = p + m * kc;
@@ -215,16 +219,16 @@ static inline void QN_NAME(tile_rest)(QN_A_PANEL *restrict a, long lda, __local 
 
 #if QN_BIAS || QN_RESIDUAL || QN_ACT || QN_ACT_GRAD
 static inline void QN_NAME(epilogue)(__global QN_T *restrict c, long ldc, __global const QN_T *restrict bias,
-                                     __global const QN_T *restrict residual, __global const QN_T *restrict aux, int rows,
-                                     int columns, float alpha)
+                                     __global const QN_T *restrict residual, __global const QN_T *restrict aux,
+                                     int rows, int columns, float alpha)
 {
     for (int m = 0; m < rows; m++)
         for (int n = 0; n < columns; n += QN_V) {
             const long at = m * ldc + n;
             const int lanes = min(columns - n, QN_V);
+            const QN_VF v = QN_NAME(load_part)(c + at, lanes);
 
-            QN_NAME(store_part)(QN_NAME(finish)(QN_NAME(load_part)(c + at, lanes), bias + n, residual + at, aux + at, alpha, lanes),
-                                c + at, lanes);
+            QN_NAME(store_part)(QN_NAME(finish)(v, bias + n, residual + at, aux + at, alpha, lanes), c + at, lanes);
         }
 }
 #endif
@@ -282,7 +286,8 @@ void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T
                     QN_NAME(tile_rest)(QN_A_AT(m), lda, pb, c + m * ldc + n, ldc, min(m1 - m, QN_MR), columns, kc, add);
 #if QN_BIAS || QN_RESIDUAL || QN_ACT || QN_ACT_GRAD
             if (k0 + kc >= k1)
-                QN_NAME(epilogue)(c + m0 * ldc + n, ldc, bias + n, residual + m0 * ldc + n, aux + m0 * ldc + n, m1 - m0, columns, alpha);
+                QN_NAME(epilogue)(c + m0 * ldc + n, ldc, bias + n, residual + m0 * ldc + n, aux + m0 * ldc + n,
+                                  m1 - m0, columns, alpha);
 #endif
             n += width;
         }

@@ -1,4 +1,6 @@
-/* Matrix product for GPUs: C = epilogue(op(A) op(B)), one work-group a tile of C.
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Matrix product for GPUs: C = epilogue(op(A) op(B)), one work-group a tile of C.
  *
  *   C[m,n] = epilogue(sum over k of A'[m,k] B'[k,n] (+ C[m,n] with QN_ACCUMULATE))
  *   A' is A [M,K], or with QN_TA the transpose of A [K,M];  B' is B [K,N], or with QN_TB the transpose of B [N,K].
@@ -11,8 +13,9 @@
  * One of several batches, and of several parts of K whose sums are stored apart (split_stride) for reduce.cl to add up.
  *
  * Global size: tiles of C * QN_L0; batches * splits. Local size: QN_L0, 1. QN_L0 = (QN_BM / QN_TM) * (QN_BN / QN_TN).
- * Build parameters: QN_DTYPE, QN_BM, QN_BN, QN_TM, QN_TN, QN_KT, QN_TA, QN_TB, QN_ACCUMULATE, and the epilogue: QN_BIAS,
- * QN_RESIDUAL, QN_ACT, QN_ACT_GRAD. QN_L0 must divide QN_BM * QN_KT and QN_BN * QN_KT; QN_TM and QN_TN are multiples of 4. */
+ * Build parameters: QN_DTYPE, QN_BM, QN_BN, QN_TM, QN_TN, QN_KT, QN_TA, QN_TB, QN_ACCUMULATE, and the epilogue:
+ * QN_BIAS, QN_RESIDUAL, QN_ACT, QN_ACT_GRAD. QN_L0 must divide QN_BM * QN_KT and QN_BN * QN_KT; QN_TM and QN_TN are
+ * multiples of 4. */
 #if !defined(QN_BM) || !defined(QN_BN) || !defined(QN_TM) || !defined(QN_TN) || !defined(QN_KT)
 #error "QN_BM, QN_BN, QN_TM, QN_TN and QN_KT are required"
 #endif
@@ -24,15 +27,16 @@
 #include "common/vec.clh"
 #include "gemm/epilogue.clh"
 
-#define QN_ACROSS (QN_BN / QN_TN)         /* work-items side by side */
-#define QN_DOWN (QN_BM / QN_TM)           /* and below each other */
+#define QN_ACROSS (QN_BN / QN_TN)          /* work-items side by side */
+#define QN_DOWN (QN_BM / QN_TM)            /* and below each other */
 #define QN_LOADS_A (QN_BM * QN_KT / QN_L0) /* elements of a tile that a work-item loads */
 #define QN_LOADS_B (QN_BN * QN_KT / QN_L0)
-#define QN_ROW_A (QN_BM / 4 + 1)          /* a row of a tile in local memory, in float4; one more than is used, for the banks */
+#define QN_ROW_A (QN_BM / 4 + 1)           /* float4s of a tile's row in local memory; one is not used, for the banks */
 #define QN_ROW_B (QN_BN / 4 + 1)
 
 /* This work-item's share of the tile of A' that begins at row m and column k, into registers. */
-static inline void QN_NAME(load_a)(float *restrict r, __global const QN_T *restrict a, long lda, int m, int k, int M, int k1)
+static inline void QN_NAME(load_a)(float *restrict r, __global const QN_T *restrict a, long lda, int m, int k,
+                                   int M, int k1)
 {
     const int id = get_local_id(0);
 
@@ -66,7 +70,8 @@ static inline void QN_NAME(store_a)(__local float *restrict tile, const float *r
     }
 }
 
-static inline void QN_NAME(load_b)(float *restrict r, __global const QN_T *restrict b, long ldb, int n, int k, int N, int k1)
+static inline void QN_NAME(load_b)(float *restrict r, __global const QN_T *restrict b, long ldb, int n, int k,
+                                   int N, int k1)
 {
     const int id = get_local_id(0);
 

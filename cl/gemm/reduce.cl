@@ -1,4 +1,6 @@
-/* The second pass of a matrix product whose sums were stored in parts.
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * The second pass of a matrix product whose sums were stored in parts.
  *
  *   c[m,n] = epilogue(part[0,m,n] + part[1,m,n] + ... + part[parts-1,m,n] (+ c[m,n] with QN_ACCUMULATE))
  *
@@ -31,8 +33,9 @@ static inline QN_VF QN_NAME(load_float)(__global const float *restrict p, int co
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(reduce)(__global const float *restrict part, long part0, __global QN_T *restrict c, long c0,
-                     __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual, long residual0,
-                     __global const QN_T *restrict aux, long aux0, long rows, int N, int parts, int each, float alpha)
+                     __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual,
+                     long residual0, __global const QN_T *restrict aux, long aux0, long rows, int N, int parts,
+                     int each, float alpha)
 {
     const int across = (N - 1) / QN_V + 1;
     const long all = rows * across;

@@ -1,4 +1,6 @@
-/* Matrix product for any problem on any device: one work-item makes one element of C.
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Matrix product for any problem on any device: one work-item makes one element of C.
  *
  *   C[b,m,n] = epilogue(sum over z, k of A[b,z](m,k) B[b,z](k,n) (+ C[b,m,n] with QN_ACCUMULATE))
  *
@@ -19,8 +21,8 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T *restrict b, long b0,
                    __global QN_T *restrict c, long c0, __global const QN_T *restrict bias, long bias0,
                    __global const QN_T *restrict residual, long residual0, __global const QN_T *restrict aux, long aux0,
-                   long all, long M, long N, long K, long row_a, long column_a, long row_b, long column_b, long stride_a,
-                   long stride_b, long sums, long sum_a, long sum_b, float alpha)
+                   long all, long M, long N, long K, long row_a, long column_a, long row_b, long column_b,
+                   long stride_a, long stride_b, long sums, long sum_a, long sum_b, float alpha)
 {
     const long i = get_global_id(0);
     const long n = i % N, m = i / N % M, batch = i / N / M;

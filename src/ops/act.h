@@ -18,9 +18,9 @@ static inline bool qni_act_pointwise(int act)
 static inline bool qni_act_by_result(int act, float alpha)
 {
     static const bool by_result[] = {
-        [QN_LINEAR] = true, [QN_RELU] = true, [QN_LEAKY_RELU] = true, [QN_RELU6] = true, [QN_ELU] = true,
-        [QN_SELU] = true, [QN_SIGMOID] = true, [QN_HARD_SIGMOID] = true, [QN_TANH] = true, [QN_SOFTPLUS] = true,
-        [QN_SOFTSIGN] = true, [QN_EXPONENTIAL] = true,
+        [QN_LINEAR] = true, [QN_RELU] = true,     [QN_LEAKY_RELU] = true, [QN_RELU6] = true,
+        [QN_ELU] = true,    [QN_SELU] = true,     [QN_SIGMOID] = true,    [QN_HARD_SIGMOID] = true,
+        [QN_TANH] = true,   [QN_SOFTPLUS] = true, [QN_SOFTSIGN] = true,   [QN_EXPONENTIAL] = true,
     };
 
     return act >= 0 && act < (int)QNI_COUNT(by_result) && by_result[act] &&

@@ -6,49 +6,90 @@
 #include "ops/gemm/gemm.h"
 
 #define COMMA ,
-#define N0 {0}
-#define TA {.transpose_a = 1}
-#define TB {.transpose_b = 1}
-#define TAB {.transpose_a = 1 COMMA.transpose_b = 1}
+#define N0 \
+    {      \
+        0  \
+    }
+#define TA               \
+    {                    \
+        .transpose_a = 1 \
+    }
+#define TB               \
+    {                    \
+        .transpose_b = 1 \
+    }
+#define TAB                                    \
+    {                                          \
+        .transpose_a = 1 COMMA.transpose_b = 1 \
+    }
 
 static double act(int a, double x, double alpha)
 {
     switch (a) {
-    case QN_RELU: return x > 0 ? x : 0;
-    case QN_LEAKY_RELU: return x > 0 ? x : alpha * x;
-    case QN_RELU6: return fmin(fmax(x, 0), 6);
-    case QN_ELU: return x > 0 ? x : alpha * expm1(x);
-    case QN_SELU: return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
-    case QN_GELU: return x * 0.5 * erfc(-x * M_SQRT1_2);
-    case QN_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
-    case QN_SIGMOID: return 1 / (1 + exp(-x));
-    case QN_HARD_SIGMOID: return fmin(fmax(x / 6 + 0.5, 0), 1);
-    case QN_TANH: return tanh(x);
-    case QN_SOFTPLUS: return log1p(exp(x));
-    case QN_SOFTSIGN: return x / (1 + fabs(x));
-    case QN_SWISH: return x / (1 + exp(-x));
-    case QN_HARD_SWISH: return x * fmin(fmax(x / 6 + 0.5, 0), 1);
-    case QN_MISH: return x * tanh(log1p(exp(x)));
-    case QN_EXPONENTIAL: return exp(x);
-    default: return x;
+    case QN_RELU:
+        return x > 0 ? x : 0;
+    case QN_LEAKY_RELU:
+        return x > 0 ? x : alpha * x;
+    case QN_RELU6:
+        return fmin(fmax(x, 0), 6);
+    case QN_ELU:
+        return x > 0 ? x : alpha * expm1(x);
+    case QN_SELU:
+        return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
+    case QN_GELU:
+        return x * 0.5 * erfc(-x * M_SQRT1_2);
+    case QN_GELU_TANH:
+        return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+    case QN_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case QN_HARD_SIGMOID:
+        return fmin(fmax(x / 6 + 0.5, 0), 1);
+    case QN_TANH:
+        return tanh(x);
+    case QN_SOFTPLUS:
+        return log1p(exp(x));
+    case QN_SOFTSIGN:
+        return x / (1 + fabs(x));
+    case QN_SWISH:
+        return x / (1 + exp(-x));
+    case QN_HARD_SWISH:
+        return x * fmin(fmax(x / 6 + 0.5, 0), 1);
+    case QN_MISH:
+        return x * tanh(log1p(exp(x)));
+    case QN_EXPONENTIAL:
+        return exp(x);
+    default:
+        return x;
     }
 }
 
 static double act_grad(int a, double y, double alpha)
 {
     switch (a) {
-    case QN_RELU: return y > 0;
-    case QN_LEAKY_RELU: return y > 0 ? 1 : alpha;
-    case QN_RELU6: return y > 0 && y < 6;
-    case QN_ELU: return y < 0 ? y + alpha : 1;
-    case QN_SELU: return y < 0 ? y + 1.0507009873554805 * 1.6732632423543772 : 1.0507009873554805;
-    case QN_SIGMOID: return y * (1 - y);
-    case QN_HARD_SIGMOID: return y > 0 && y < 1 ? 1.0 / 6 : 0;
-    case QN_TANH: return 1 - y * y;
-    case QN_SOFTPLUS: return -expm1(-y);
-    case QN_SOFTSIGN: return (1 - fabs(y)) * (1 - fabs(y));
-    case QN_EXPONENTIAL: return y;
-    default: return 1;
+    case QN_RELU:
+        return y > 0;
+    case QN_LEAKY_RELU:
+        return y > 0 ? 1 : alpha;
+    case QN_RELU6:
+        return y > 0 && y < 6;
+    case QN_ELU:
+        return y < 0 ? y + alpha : 1;
+    case QN_SELU:
+        return y < 0 ? y + 1.0507009873554805 * 1.6732632423543772 : 1.0507009873554805;
+    case QN_SIGMOID:
+        return y * (1 - y);
+    case QN_HARD_SIGMOID:
+        return y > 0 && y < 1 ? 1.0 / 6 : 0;
+    case QN_TANH:
+        return 1 - y * y;
+    case QN_SOFTPLUS:
+        return -expm1(-y);
+    case QN_SOFTSIGN:
+        return (1 - fabs(y)) * (1 - fabs(y));
+    case QN_EXPONENTIAL:
+        return y;
+    default:
+        return 1;
     }
 }
 
@@ -75,38 +116,68 @@ static void finish(const struct qni_problem *p, double *const *in, int64_t i, in
     }
 }
 
+/* An operand as matrices of rows and columns, as they lie in memory. */
+struct matrices {
+    const double *v;
+    int64_t n, rows, columns;
+    bool transpose;
+};
+
+static struct matrices matrices(const double *v, const qn_shape *s, bool transpose, bool flat)
+{
+    struct matrices a = {.v = v, .n = 1, .rows = 1, .columns = s->dim[s->rank - 1], .transpose = transpose};
+
+    for (int i = 0; i < s->rank - 1; i++)
+        if (flat || i == s->rank - 2)
+            a.rows *= s->dim[i];
+        else
+            a.n *= s->dim[i];
+    return a;
+}
+
+static double element(const struct matrices *a, int64_t batch, int64_t row, int64_t column)
+{
+    const int64_t from = (a->n == 1 ? 0 : batch) * a->rows * a->columns;
+
+    return a->v[from + (a->transpose ? column * a->columns + row : row * a->columns + column)];
+}
+
 static void ref(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
 {
-    struct qni_gemm g;
+    const struct qni_matmul *t = p->attr;
+    const struct matrices a = matrices(in[0], &p->in[0].shape, t->transpose_a, t->flat);
+    const struct matrices b = matrices(in[1], &p->in[1].shape, t->transpose_b, t->flat);
+    const int64_t M = t->transpose_a ? a.columns : a.rows, K = t->transpose_a ? a.rows : a.columns;
+    const int64_t N = t->transpose_b ? b.rows : b.columns, batches = a.n == 1 ? b.n : a.n;
 
-    qni_gemm_numbers(&g, p);
-    terms[0] = (double)(g.K * g.sums);
-    for (int64_t i = 0; i < g.batch * g.M * g.N; i++) {
-        const int64_t n = i % g.N, m = i / g.N % g.M, batch = i / g.N / g.M;
-        const bool sum = g.sums > 1;
+    terms[0] = (double)(K * (t->sum_batch ? batches : 1));
+    for (int64_t i = 0; i < (t->sum_batch ? 1 : batches) * M * N; i++) {
+        const int64_t from = t->sum_batch ? 0 : i / N / M, to = t->sum_batch ? batches : from + 1;
         double v = 0, size = 0;
 
-        for (int64_t z = sum ? 0 : batch; z < (sum ? g.sums : batch + 1); z++)
-            for (int64_t k = 0; k < g.K; k++) {
-                const double a = in[0][z * g.stride_a + (g.ta ? k * g.lda + m : m * g.lda + k)];
-                const double b = in[1][z * g.stride_b + (g.tb ? n * g.ldb + k : k * g.ldb + n)];
+        for (int64_t z = from; z < to; z++)
+            for (int64_t k = 0; k < K; k++) {
+                const double term = element(&a, z, i / N % M, k) * element(&b, z, k, i % N);
 
-                v += a * b;
-                size += fabs(a * b);
+                v += term;
+                size += fabs(term);
             }
-        if (g.accumulate) {
+        if (p->op == &qni_op_matmul_add) {
             in[2][i] += v;
             continue;
         }
-        finish(p, in, i, n, &v, &size);
+        finish(p, in, i, i % N, &v, &size);
         out[0][i] = v;
         scale[0][i] = size;
     }
 }
 
-#define CASE(text, rule, ...) \
-    { .name = text, .op = &qni_op_matmul, .attr = &(const struct qni_matmul)rule, .inputs = 2, .ref = ref, __VA_ARGS__ }
-#define TWO(a, b) .in = { a, b }
+#define CASE(text, rule, ...)                                                                                \
+    {                                                                                                        \
+        .name = text, .op = &qni_op_matmul, .attr = &(const struct qni_matmul)rule, .inputs = 2, .ref = ref, \
+        __VA_ARGS__                                                                                          \
+    }
+#define TWO(a, b) .in = {a, b}
 
 static void products(void)
 {
@@ -151,17 +222,22 @@ static void batches(void)
 {
     const struct optest_case cases[] = {
         CASE("batch 3", N0, TWO(optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 2)), .small_grad = true),
-        CASE("batch 2x3, both transposed", TAB, TWO(optest_f32(4, 2, 3, 5, 4), optest_f32(4, 2, 3, 6, 5)), .small_grad = true),
+        CASE("batch 2x3, both transposed", TAB, TWO(optest_f32(4, 2, 3, 5, 4), optest_f32(4, 2, 3, 6, 5)),
+             .small_grad = true),
         CASE("one B for a batch", N0, TWO(optest_f32(3, 3, 4, 5), optest_f32(2, 5, 2)), .small_grad = true),
-        CASE("one B for a batch of batches", N0, TWO(optest_f32(4, 2, 3, 4, 5), optest_f32(4, 1, 1, 5, 2)), .small_grad = true),
-        CASE("one B for a batch, both transposed", TAB, TWO(optest_f32(3, 3, 5, 4), optest_f32(2, 2, 5)), .small_grad = true),
+        CASE("one B for a batch of batches", N0, TWO(optest_f32(4, 2, 3, 4, 5), optest_f32(4, 1, 1, 5, 2)),
+             .small_grad = true),
+        CASE("one B for a batch, both transposed", TAB, TWO(optest_f32(3, 3, 5, 4), optest_f32(2, 2, 5)),
+             .small_grad = true),
         CASE("one A for a batch", N0, TWO(optest_f32(2, 4, 5), optest_f32(3, 3, 5, 2)), .small_grad = true),
-        CASE("one A for a batch, A transposed", TA, TWO(optest_f32(3, 1, 5, 4), optest_f32(3, 3, 5, 2)), .small_grad = true),
+        CASE("one A for a batch, A transposed", TA, TWO(optest_f32(3, 1, 5, 4), optest_f32(3, 3, 5, 2)),
+             .small_grad = true),
         CASE("a batch of 1 and none", N0, TWO(optest_f32(2, 4, 5), optest_f32(3, 1, 5, 2)), .small_grad = true),
         CASE("batch 2 of 33x70x40", N0, TWO(optest_f32(3, 2, 33, 40), optest_f32(3, 2, 40, 70))),
         CASE("flat", {.transpose_a = 1 COMMA.flat = 1}, TWO(optest_f32(3, 3, 4, 5), optest_f32(3, 3, 4, 2))),
         CASE("summed", {.sum_batch = 1 COMMA.lead = 1}, TWO(optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 17))),
-        CASE("summed, B transposed", {.sum_batch = 1 COMMA.transpose_b = 1}, TWO(optest_f32(3, 7, 9, 5), optest_f32(3, 7, 33, 5))),
+        CASE("summed, B transposed", {.sum_batch = 1 COMMA.transpose_b = 1},
+             TWO(optest_f32(3, 7, 9, 5), optest_f32(3, 7, 33, 5))),
         CASE("summed over nothing", {.sum_batch = 1}, TWO(optest_f32(3, 0, 4, 5), optest_f32(3, 0, 5, 3))),
         CASE("summed, K in parts", {.sum_batch = 1}, TWO(optest_f32(3, 3, 4, 3001), optest_f32(3, 3, 3001, 5))),
     };
@@ -171,9 +247,11 @@ static void batches(void)
 
 static void epilogues(void)
 {
-    static const int by_result[] = { QN_RELU, QN_LEAKY_RELU, QN_RELU6, QN_ELU, QN_SELU, QN_SIGMOID, QN_HARD_SIGMOID, QN_TANH,
-                                     QN_SOFTPLUS, QN_SOFTSIGN, QN_EXPONENTIAL };
-    static const struct { int m, n, k; } sizes[] = { { 5, 7, 11 }, { 9, 49, 3 }, { 66, 80, 40 }, { 2, 6, 0 }, { 2, 20, 5000 } };
+    static const int by_result[] = {QN_RELU,         QN_LEAKY_RELU, QN_RELU6,    QN_ELU,      QN_SELU,       QN_SIGMOID,
+                                    QN_HARD_SIGMOID, QN_TANH,       QN_SOFTPLUS, QN_SOFTSIGN, QN_EXPONENTIAL};
+    static const struct {
+        int m, n, k;
+    } sizes[] = {{5, 7, 11}, {9, 49, 3}, {66, 80, 40}, {2, 6, 0}, {2, 20, 5000}};
 
     for (size_t s = 0; s < QNI_COUNT(sizes); s++) {
         const struct qni_desc a = optest_f32(2, sizes[s].m, sizes[s].k), b = optest_f32(2, sizes[s].k, sizes[s].n);
@@ -187,7 +265,7 @@ static void epilogues(void)
             /* Every activation at the first size, two at the others. */
             if (s && f != QN_RELU && f != QN_SIGMOID)
                 continue;
-            one.epilogue = (struct qni_epilogue){ .bias = f != 1, .residual = f % 3 == 0, .act = f, .alpha = 0.3f };
+            one.epilogue = (struct qni_epilogue){.bias = f != 1, .residual = f % 3 == 0, .act = f, .alpha = 0.3f};
             one.epilogue.act_grad = f < (int)QNI_COUNT(by_result) ? by_result[f] : 0;
             if (f == 3)
                 one.epilogue.act = 0;
@@ -196,13 +274,14 @@ static void epilogues(void)
             if (one.epilogue.residual)
                 one.in[n++] = c;
             if (one.epilogue.act_grad) {
-                one.fill[n] = one.epilogue.act_grad == QN_SOFTPLUS || one.epilogue.act_grad == QN_EXPONENTIAL ? OPTEST_POSITIVE
-                                                                                                             : OPTEST_UNIFORM;
+                one.fill[n] = one.epilogue.act_grad == QN_SOFTPLUS || one.epilogue.act_grad == QN_EXPONENTIAL
+                                  ? OPTEST_POSITIVE
+                                  : OPTEST_UNIFORM;
                 one.in[n++] = c;
             }
             one.inputs = n;
-            snprintf(name, sizeof(name), "%dx%dx%d, bias %d residual %d act %d act_grad %d", sizes[s].m, sizes[s].n, sizes[s].k,
-                     one.epilogue.bias, one.epilogue.residual, one.epilogue.act, one.epilogue.act_grad);
+            snprintf(name, sizeof(name), "%dx%dx%d, bias %d residual %d act %d act_grad %d", sizes[s].m, sizes[s].n,
+                     sizes[s].k, one.epilogue.bias, one.epilogue.residual, one.epilogue.act, one.epilogue.act_grad);
             optest_run(&one, 1);
         }
     }
@@ -211,11 +290,12 @@ static void epilogues(void)
 static void sums(void)
 {
     struct optest_case cases[] = {
-        CASE("3x5x7", N0, .in = { optest_f32(2, 3, 7), optest_f32(2, 7, 5), optest_f32(2, 3, 5) }),
-        CASE("67x70x300, A transposed", TA, .in = { optest_f32(2, 300, 67), optest_f32(2, 300, 70), optest_f32(2, 67, 70) }),
-        CASE("K 0", N0, .in = { optest_f32(2, 3, 0), optest_f32(2, 0, 5), optest_f32(2, 3, 5) }),
-        CASE("3x5x5003: K in parts", N0, .in = { optest_f32(2, 3, 5003), optest_f32(2, 5003, 5), optest_f32(2, 3, 5) }),
-        CASE("summed", {.sum_batch = 1}, .in = { optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 17), optest_f32(2, 4, 17) }),
+        CASE("3x5x7", N0, .in = {optest_f32(2, 3, 7), optest_f32(2, 7, 5), optest_f32(2, 3, 5)}),
+        CASE("67x70x300, A transposed", TA,
+             .in = {optest_f32(2, 300, 67), optest_f32(2, 300, 70), optest_f32(2, 67, 70)}),
+        CASE("K 0", N0, .in = {optest_f32(2, 3, 0), optest_f32(2, 0, 5), optest_f32(2, 3, 5)}),
+        CASE("3x5x5003: K in parts", N0, .in = {optest_f32(2, 3, 5003), optest_f32(2, 5003, 5), optest_f32(2, 3, 5)}),
+        CASE("summed", {.sum_batch = 1}, .in = {optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 17), optest_f32(2, 4, 17)}),
     };
 
     for (size_t i = 0; i < QNI_COUNT(cases); i++) {
@@ -230,26 +310,28 @@ static void sums(void)
 /* A mistake is named with the shapes it was made with. */
 static void mistakes(void)
 {
-    const struct qni_matmul t = { 0 };
+    const struct qni_matmul t = {0};
     struct qni_problem p;
 
-    CHECK_STATUS(qni_problem_init(&p, &qni_op_matmul, &t, (struct qni_desc[]){ optest_f32(2, 2, 3), optest_f32(2, 4, 5) }, 2, 0),
-                 QN_E_SHAPE, "[2, 3] and [4, 5]");
-    CHECK_STATUS(qni_problem_init(&p, &qni_op_matmul, &t, (struct qni_desc[]){ optest_f32(1, 3), optest_f32(2, 3, 5) }, 2, 0),
-                 QN_E_SHAPE, "1 axes");
+    CHECK_STATUS(
+        qni_problem_init(&p, &qni_op_matmul, &t, (struct qni_desc[]){optest_f32(2, 2, 3), optest_f32(2, 4, 5)}, 2, 0),
+        QN_E_SHAPE, "[2, 3] and [4, 5]");
+    CHECK_STATUS(
+        qni_problem_init(&p, &qni_op_matmul, &t, (struct qni_desc[]){optest_f32(1, 3), optest_f32(2, 3, 5)}, 2, 0),
+        QN_E_SHAPE, "1 axes");
     CHECK_STATUS(qni_problem_init(&p, &qni_op_matmul, &t,
-                                  (struct qni_desc[]){ optest_f32(3, 2, 2, 3), optest_f32(3, 3, 3, 5) }, 2, 0),
+                                  (struct qni_desc[]){optest_f32(3, 2, 2, 3), optest_f32(3, 3, 3, 5)}, 2, 0),
                  QN_E_SHAPE, "do not fit");
     CHECK_STATUS(qni_problem_init(&p, &qni_op_matmul, &t,
-                                  (struct qni_desc[]){ optest_desc(QN_I32, 2, 2, 3), optest_f32(2, 3, 5) }, 2, 0),
+                                  (struct qni_desc[]){optest_desc(QN_I32, 2, 2, 3), optest_f32(2, 3, 5)}, 2, 0),
                  QN_E_UNSUPPORTED, "i32");
 }
 
 /* What does not fit in an int is left to the algorithm that counts in long. */
 static void huge(void)
 {
-    const struct qni_matmul t = { 0 };
-    struct qni_desc in[2] = { optest_f32(2, 1, 1), optest_f32(2, 1, 3) };
+    const struct qni_matmul t = {0};
+    struct qni_desc in[2] = {optest_f32(2, 1, 1), optest_f32(2, 1, 3)};
     qn_device *dev = test_device();
     struct qni_problem p;
 

@@ -6,8 +6,8 @@
 
 #include "ops/op.h"
 
-/* The last two axes are matrices, the axes before them a batch; where one operand's batch is of one matrix it serves all.
- * No sizes here: a node may stand for several. */
+/* The last two axes are matrices, the axes before them a batch; where one operand's batch is of one matrix it serves
+ * all. No sizes here: a node may stand for several. */
 struct qni_matmul {
     int32_t transpose_a, transpose_b;
     int32_t flat;      /* both operands are [all axes but the last, last axis]: the batch is part of the rows */
@@ -17,12 +17,12 @@ struct qni_matmul {
 
 /* A matrix product in numbers. Strides and leading sizes are in elements. */
 struct qni_gemm {
-    int64_t batch, sums;           /* products that are stored, and how many batches are added up in each */
+    int64_t batch, sums; /* products that are stored, and how many batches are added up in each */
     int64_t M, N, K;
-    int64_t lda, ldb;              /* from one row of A or B, as it is in memory, to the next */
-    int64_t stride_a, stride_b;    /* from one batch to the next, 0 where there is one; of `sums` likewise */
+    int64_t lda, ldb;           /* from one row of A or B, as it is in memory, to the next */
+    int64_t stride_a, stride_b; /* from one batch to the next, 0 where there is one; of `sums` likewise */
     bool ta, tb;
-    bool accumulate;               /* C is input 2, and added to */
+    bool accumulate; /* C is input 2, and added to */
 };
 
 extern const struct qni_op qni_op_matmul;     /* a, b -> c = a b */
@@ -49,8 +49,8 @@ struct qni_gemm_parts {
 void qni_gemm_cut(struct qni_gemm_parts *out, const struct qni_gemm *g, int64_t splits, int64_t step);
 size_t qni_gemm_scratch(const struct qni_gemm *g, const struct qni_gemm_parts *parts);
 /* Operands and numbers of gemm in cpu.cl and gpu.cl up to split_stride, and the build parameters both have. */
-void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p, const struct qni_gemm *g,
-                        const struct qni_gemm_parts *parts);
+void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
+                        const struct qni_gemm *g, const struct qni_gemm_parts *parts);
 /* Batches on the grid's second axis. */
 int64_t qni_gemm_grid_batch(const struct qni_gemm *g, const struct qni_gemm_parts *parts);
 /* The second launch, where there are parts. */
@@ -58,8 +58,10 @@ void qni_gemm_reduce(struct qni_recorder *r, const struct qni_problem *p, const 
                      const struct qni_gemm_parts *parts);
 /* The epilogue as build parameters, and as arguments: bias, residual, aux. Without one each is given input 0. */
 void qni_gemm_define_epilogue(struct qni_recorder *r, struct qni_launch *l, const struct qni_epilogue *e);
-void qni_gemm_epilogue_operands(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p, bool present);
+void qni_gemm_epilogue_operands(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
+                                bool present);
 /* C: output 0, or input 2 of the accumulating operation. */
-void qni_gemm_result(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p, const struct qni_gemm *g);
+void qni_gemm_result(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
+                     const struct qni_gemm *g);
 
 #endif

@@ -6,25 +6,26 @@
 /* What a work-item costs beyond its multiplications, measured on PoCL 3.1 with AVX-512: copying a panel of B as rows of
  * A that could have been multiplied by it, the same for a block of A in columns of B, and a launch of a work-group in
  * multiply-adds. */
-#define COPY_B_ROWS 6
+#define COPY_B_ROWS      6
 #define TRANSPOSE_B_ROWS 9
-#define COPY_A_COLUMNS 10
-#define GROUP_COST 60000
+#define COPY_A_COLUMNS   10
+#define GROUP_COST       60000
 /* Rows of B as far apart as this share too few sets of a cache, so its panels are copied. */
-#define FAR_BYTES 4096
+#define FAR_BYTES        4096
 /* A second core must get at least this many multiply-adds for K to be cut, and so much more than C has elements. */
-#define SPLIT_WORK 2000000
-#define SPLIT_K 512
+#define SPLIT_WORK       2000000
+#define SPLIT_K          512
 
 struct blocks {
-    int lanes, vectors, rows;  /* QN_V, QN_NV, QN_MR */
-    int kc, mc_local;          /* QN_KC, QN_MC */
+    int lanes, vectors, rows; /* QN_V, QN_NV, QN_MR */
+    int kc, mc_local;         /* QN_KC, QN_MC */
     int64_t mc, nc;
     bool pack_b;
     struct qni_gemm_parts parts;
 };
 
-static double time_of(const struct qni_gemm *g, const struct blocks *b, int64_t mc, int64_t nc, int64_t items, double units)
+static double time_of(const struct qni_gemm *g, const struct blocks *b, int64_t mc, int64_t nc, int64_t items,
+                      double units)
 {
     const double rows = (double)QNI_MIN(mc, g->M), columns = (double)QNI_MIN(nc, g->N);
     const double copy_b = b->pack_b ? (g->tb ? TRANSPOSE_B_ROWS : COPY_B_ROWS) : 1, copy_a = g->ta ? COPY_A_COLUMNS : 1;
@@ -43,8 +44,7 @@ static void choose_blocks(struct blocks *b, const struct qni_gemm *g, int units)
 
     for (int64_t mc = b->rows; mc <= mc_most; mc *= 2)
         for (int64_t nc = (int64_t)b->lanes * b->vectors; nc <= 512; nc *= 2) {
-            const int64_t items =
-                qni_ceil_div(g->M, mc) * qni_ceil_div(g->N, nc) * qni_gemm_grid_batch(g, &b->parts);
+            const int64_t items = qni_ceil_div(g->M, mc) * qni_ceil_div(g->N, nc) * qni_gemm_grid_batch(g, &b->parts);
             const double time = time_of(g, b, mc, nc, items, units);
 
             if (!best || time < best) {
@@ -114,10 +114,9 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_i32(r, l, b.mc);
     qni_i32(r, l, b.nc);
     qni_f32(r, l, p->epilogue.alpha);
-    qni_grid(r, l, 2,
-             (int64_t[]){ qni_ceil_div(g.M, b.mc) * qni_ceil_div(g.N, b.nc), qni_gemm_grid_batch(&g, &b.parts) },
-             (int64_t[]){ 1, 1 });
+    qni_grid(r, l, 2, (int64_t[]){qni_ceil_div(g.M, b.mc) * qni_ceil_div(g.N, b.nc), qni_gemm_grid_batch(&g, &b.parts)},
+             (int64_t[]){1, 1});
     qni_gemm_reduce(r, p, &g, &b.parts);
 }
 
-const struct qni_algo qni_gemm_cpu = { .name = "cpu", .applies = applies, .sizes = sizes, .emit = emit, .cpu = true };
+const struct qni_algo qni_gemm_cpu = {.name = "cpu", .applies = applies, .sizes = sizes, .emit = emit, .cpu = true};

@@ -4,21 +4,21 @@
 #include "ops/gemm/gemm.h"
 
 struct tile {
-    int rows, columns;         /* QN_BM, QN_BN */
+    int rows, columns; /* QN_BM, QN_BN */
     int item_rows, item_columns;
-    int depth;                 /* QN_KT */
+    int depth; /* QN_KT */
 };
 
 /* Largest first: the more elements a work-item has, the fewer loads a multiplication costs. */
 static const struct tile tiles[] = {
-    { 128, 128, 8, 8, 8 },     /* 256 work-items */
-    { 64, 64, 8, 8, 8 },       /* 64 */
-    { 32, 32, 4, 4, 8 },       /* 64 */
+    {128, 128, 8, 8, 8}, /* 256 work-items */
+    {64, 64, 8, 8, 8},   /* 64 */
+    {32, 32, 4, 4, 8},   /* 64 */
 };
 
 /* Work-groups that a compute unit should get, and the least of K that is worth a part of its own. */
 #define GROUPS_PER_UNIT 2
-#define SPLIT_K 256
+#define SPLIT_K         256
 
 static int items_of(const struct tile *t)
 {
@@ -39,7 +39,8 @@ static const struct tile *choose(struct qni_gemm_parts *parts, const struct qni_
     for (size_t i = 0; i < QNI_COUNT(tiles); i++) {
         const struct tile *s = &tiles[i];
 
-        if ((size_t)items_of(s) > caps->group_items || (g->M <= s->rows / 2 && g->N <= s->columns / 2 && i + 1 < QNI_COUNT(tiles)))
+        if ((size_t)items_of(s) > caps->group_items ||
+            (g->M <= s->rows / 2 && g->N <= s->columns / 2 && i + 1 < QNI_COUNT(tiles)))
             continue;
         t = s;
         if (groups_of(t, g) >= want)
@@ -56,7 +57,8 @@ static bool applies(const struct qni_problem *p)
     struct qni_gemm g;
 
     qni_gemm_numbers(&g, p);
-    return qni_gemm_epilogue(p) && qni_gemm_fits_int(&g) && p->caps->group_items >= 64 && p->caps->local_bytes >= 24 * 1024;
+    return qni_gemm_epilogue(p) && qni_gemm_fits_int(&g) && p->caps->group_items >= 64 &&
+           p->caps->local_bytes >= 24 * 1024;
 }
 
 static void sizes(const struct qni_problem *p, struct qni_sizes *out)
@@ -91,9 +93,9 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_gemm_arguments(r, l, p, &g, &parts);
     qni_f32(r, l, p->epilogue.alpha);
     qni_grid(r, l, 2,
-             (int64_t[]){ qni_ceil_div(g.M, t->rows) * qni_ceil_div(g.N, t->columns), qni_gemm_grid_batch(&g, &parts) },
-             (int64_t[]){ items_of(t), 1 });
+             (int64_t[]){qni_ceil_div(g.M, t->rows) * qni_ceil_div(g.N, t->columns), qni_gemm_grid_batch(&g, &parts)},
+             (int64_t[]){items_of(t), 1});
     qni_gemm_reduce(r, p, &g, &parts);
 }
 
-const struct qni_algo qni_gemm_gpu = { .name = "gpu", .applies = applies, .sizes = sizes, .emit = emit, .gpu = true };
+const struct qni_algo qni_gemm_gpu = {.name = "gpu", .applies = applies, .sizes = sizes, .emit = emit, .gpu = true};

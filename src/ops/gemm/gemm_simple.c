@@ -40,8 +40,8 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_i64(r, l, g.stride_a);
     qni_i64(r, l, g.stride_b);
     qni_f32(r, l, p->epilogue.alpha);
-    qni_grid(r, l, 1, &(int64_t){ qni_ceil_div(all, local) }, &local);
+    qni_grid(r, l, 1, &(int64_t){qni_ceil_div(all, local)}, &local);
     qni_work(l, 2 * (uint64_t)all * (uint64_t)(g.K * g.sums), sizeof(float) * (uint64_t)all);
 }
 
-const struct qni_algo qni_gemm_simple = { .name = "simple", .applies = applies, .emit = emit };
+const struct qni_algo qni_gemm_simple = {.name = "simple", .applies = applies, .emit = emit};

@@ -3,7 +3,7 @@
 #include "ops/act.h"
 #include "ops/gemm/gemm.h"
 
-static const char *const tests[] = { "op/gemm", NULL };
+static const char *const tests[] = {"op/gemm", NULL};
 
 /* ---- shapes ---- */
 
@@ -47,9 +47,11 @@ static qn_status check_operands(const struct qni_problem *p)
 {
     for (int i = 0; i < 2; i++) {
         if (p->in[i].dtype != QN_F32)
-            return qni_error(QN_E_UNSUPPORTED, "%s: operand %d is %s, expected f32", p->op->name, i, qn_dtype_name(p->in[i].dtype));
+            return qni_error(QN_E_UNSUPPORTED, "%s: operand %d is %s, expected f32", p->op->name, i,
+                             qn_dtype_name(p->in[i].dtype));
         if (p->in[i].shape.rank < 2)
-            return qni_error(QN_E_SHAPE, "%s: operand %d has %d axes, expected 2 or more", p->op->name, i, p->in[i].shape.rank);
+            return qni_error(QN_E_SHAPE, "%s: operand %d has %d axes, expected 2 or more", p->op->name, i,
+                             p->in[i].shape.rank);
     }
     return QN_OK;
 }
@@ -67,10 +69,11 @@ static qn_status result_shape(struct qni_desc *out, const struct qni_problem *p)
         return st;
     matrix(a, t->flat, &rows_a, &columns_a);
     matrix(b, t->flat, &rows_b, &columns_b);
-    if ((t->transpose_a ? rows_a : columns_a) != (t->transpose_b ? columns_b : rows_b) || (!t->flat && !same_batch(a, b)))
-        return qni_error(QN_E_SHAPE, "%s: %s%s and %s%s do not fit", p->op->name, qni_shape_text(a, text_a, sizeof(text_a)),
-                         t->transpose_a ? " transposed" : "", qni_shape_text(b, text_b, sizeof(text_b)),
-                         t->transpose_b ? " transposed" : "");
+    if ((t->transpose_a ? rows_a : columns_a) != (t->transpose_b ? columns_b : rows_b) ||
+        (!t->flat && !same_batch(a, b)))
+        return qni_error(QN_E_SHAPE, "%s: %s%s and %s%s do not fit", p->op->name,
+                         qni_shape_text(a, text_a, sizeof(text_a)), t->transpose_a ? " transposed" : "",
+                         qni_shape_text(b, text_b, sizeof(text_b)), t->transpose_b ? " transposed" : "");
     memset(out, 0, sizeof(*out));
     for (int i = 0; i < t->lead; i++)
         s->dim[s->rank++] = 1;
@@ -84,7 +87,7 @@ static qn_status result_shape(struct qni_desc *out, const struct qni_problem *p)
         return qni_error(QN_E_SHAPE, "%s: the result has more than %d axes", p->op->name, QN_MAX_RANK);
     s->dim[s->rank++] = t->transpose_a ? columns_a : rows_a;
     s->dim[s->rank++] = t->transpose_b ? rows_b : columns_b;
-    return qni_shape_elements(s, QN_F32, &(int64_t){ 0 });
+    return qni_shape_elements(s, QN_F32, &(int64_t){0});
 }
 
 static qn_status shape(struct qni_problem *p)
@@ -101,8 +104,9 @@ static qn_status shape_add(struct qni_problem *p)
     if ((st = result_shape(&want, p)))
         return st;
     if (p->in[2].dtype != QN_F32 || !qni_shape_equal(&want.shape, &p->in[2].shape))
-        return qni_error(QN_E_SHAPE, "%s: the sum is %s %s, expected f32 %s", p->op->name, qn_dtype_name(p->in[2].dtype),
-                         qni_shape_text(&p->in[2].shape, a, sizeof(a)), qni_shape_text(&want.shape, b, sizeof(b)));
+        return qni_error(QN_E_SHAPE, "%s: the sum is %s %s, expected f32 %s", p->op->name,
+                         qn_dtype_name(p->in[2].dtype), qni_shape_text(&p->in[2].shape, a, sizeof(a)),
+                         qni_shape_text(&want.shape, b, sizeof(b)));
     return QN_OK;
 }
 
@@ -120,7 +124,7 @@ void qni_gemm_numbers(struct qni_gemm *out, const struct qni_problem *p)
         batch_a = product(a, 0, a->rank - 2);
         batch_b = product(b, 0, b->rank - 2);
     }
-    *out = (struct qni_gemm){ .batch = batch_a == 1 ? batch_b : batch_a, .sums = 1, .lda = columns_a, .ldb = columns_b };
+    *out = (struct qni_gemm){.batch = batch_a == 1 ? batch_b : batch_a, .sums = 1, .lda = columns_a, .ldb = columns_b};
     out->ta = t->transpose_a;
     out->tb = t->transpose_b;
     out->accumulate = p->op == &qni_op_matmul_add;
@@ -167,20 +171,21 @@ static bool one_matrix(const struct qni_value *v)
     return product(&v->shape, 0, v->shape.rank - 2) == 1 && product(&v->shape2, 0, v->shape2.rank - 2) == 1;
 }
 
-static qn_val add(struct qni_grad *c, qn_val a, bool transpose_a, qn_val b, bool transpose_b, const struct qni_matmul *more)
+static qn_val add(struct qni_grad *c, qn_val a, bool transpose_a, qn_val b, bool transpose_b,
+                  const struct qni_matmul *more)
 {
     struct qni_matmul t = *more;
 
     t.transpose_a = transpose_a;
     t.transpose_b = transpose_b;
-    return qni_node_add(c->g, &qni_op_matmul, &t, (qn_val[]){ a, b }, 2, NULL);
+    return qni_node_add(c->g, &qni_op_matmul, &t, (qn_val[]){a, b}, 2, NULL);
 }
 
 /* An operand of one matrix may have served a batch; then its gradient is the sum over that. Where the batch can be part
  * of the rows that are summed over anyway, it is one long product. */
 static struct qni_matmul gather(const struct qni_value *operand, bool flat)
 {
-    struct qni_matmul t = { 0 };
+    struct qni_matmul t = {0};
 
     if (one_matrix(operand)) {
         t.flat = flat;
@@ -200,27 +205,46 @@ static qn_status grad(struct qni_grad *c)
     if (t->flat || t->sum_batch || t->lead)
         return qni_error(QN_E_UNSUPPORTED, "matmul: the gradient of a gradient is not known");
     if (qni_grad_wants(c, 0))
-        qni_grad_set(c, 0, t->transpose_a ? add(c, b, t->transpose_b, dy, true, &for_a)
-                                          : add(c, dy, false, b, !t->transpose_b, &for_a));
+        qni_grad_set(c, 0,
+                     t->transpose_a ? add(c, b, t->transpose_b, dy, true, &for_a)
+                                    : add(c, dy, false, b, !t->transpose_b, &for_a));
     if (qni_grad_wants(c, 1))
-        qni_grad_set(c, 1, t->transpose_b ? add(c, dy, true, a, t->transpose_a, &for_b)
-                                          : add(c, a, !t->transpose_a, dy, false, &for_b));
+        qni_grad_set(c, 1,
+                     t->transpose_b ? add(c, dy, true, a, t->transpose_a, &for_b)
+                                    : add(c, a, !t->transpose_a, dy, false, &for_b));
     return c->g->status;
 }
 
-static const struct qni_algo *const algos[] = {
-    &qni_gemm_cpu,    /* sizes below 2^31 */
-    &qni_gemm_gpu,    /* sizes below 2^31; work-groups of 64 */
-    &qni_gemm_simple, /* always applies; keep it last */
-    NULL
-};
+static const struct qni_algo *const algos[] = {&qni_gemm_cpu,    /* sizes below 2^31 */
+                                               &qni_gemm_gpu,    /* sizes below 2^31; work-groups of 64 */
+                                               &qni_gemm_simple, /* always applies; keep it last */
+                                               NULL};
 
 const struct qni_op qni_op_matmul = {
-    .name = "matmul", .family = "gemm", .attr_bytes = sizeof(struct qni_matmul), .min_inputs = 2, .max_inputs = 2,
-    .outputs = 1, .shape = shape, .grad = grad, .algos = algos, .tests = tests, .dtypes = "f32",
+    .flags = QNI_OP_EPILOGUE,
+    .name = "matmul",
+    .family = "gemm",
+    .attr_bytes = sizeof(struct qni_matmul),
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .outputs = 1,
+    .shape = shape,
+    .grad = grad,
+    .algos = algos,
+    .tests = tests,
+    .dtypes = "f32",
 };
 
 const struct qni_op qni_op_matmul_add = {
-    .name = "matmul_add", .family = "gemm", .attr_bytes = sizeof(struct qni_matmul), .min_inputs = 3, .max_inputs = 3,
-    .outputs = 0, .updates = 1u << 2, .shape = shape_add, .algos = algos, .tests = tests, .dtypes = "f32",
+    .name = "matmul_add",
+    .family = "gemm",
+    .attr_bytes = sizeof(struct qni_matmul),
+    .min_inputs = 3,
+    .max_inputs = 3,
+    .outputs = 0,
+    .updates = 1u << 2,
+    .shape = shape_add,
+    .algos = algos,
+    .tests = tests,
+    .dtypes = "f32",
 };

@@ -38,7 +38,8 @@ void qni_gemm_epilogue_operands(struct qni_recorder *r, struct qni_launch *l, co
     qni_in(r, l, present && e->act_grad ? next : 0, QN_F32);
 }
 
-void qni_gemm_result(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p, const struct qni_gemm *g)
+void qni_gemm_result(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
+                     const struct qni_gemm *g)
 {
     if (g->accumulate)
         qni_in(r, l, 2, p->in[2].dtype);
@@ -46,8 +47,8 @@ void qni_gemm_result(struct qni_recorder *r, struct qni_launch *l, const struct 
         qni_out(r, l, 0, p->out[0].dtype);
 }
 
-void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p, const struct qni_gemm *g,
-                        const struct qni_gemm_parts *parts)
+void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
+                        const struct qni_gemm *g, const struct qni_gemm_parts *parts)
 {
     const bool whole = parts->parts == 1;
     const int64_t size = g->M * g->N;
@@ -55,7 +56,7 @@ void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const stru
     qni_define(r, l, "QN_TA", g->ta);
     qni_define(r, l, "QN_TB", g->tb);
     qni_define(r, l, "QN_ACCUMULATE", whole && g->accumulate);
-    qni_gemm_define_epilogue(r, l, whole ? &p->epilogue : &(struct qni_epilogue){ 0 });
+    qni_gemm_define_epilogue(r, l, whole ? &p->epilogue : &(struct qni_epilogue){0});
     qni_in(r, l, 0, p->in[0].dtype);
     qni_in(r, l, 1, p->in[1].dtype);
     if (whole)
@@ -103,6 +104,6 @@ void qni_gemm_reduce(struct qni_recorder *r, const struct qni_problem *p, const 
     qni_i32(r, l, parts->parts);
     qni_i32(r, l, QNI_MIN(each, INT32_MAX));
     qni_f32(r, l, p->epilogue.alpha);
-    qni_grid(r, l, 1, &(int64_t){ qni_ceil_div(qni_ceil_div(all, each), local) }, &local);
+    qni_grid(r, l, 1, &(int64_t){qni_ceil_div(qni_ceil_div(all, each), local)}, &local);
     qni_work(l, (uint64_t)(parts->parts * rows * g->N), sizeof(float) * (uint64_t)((parts->parts + 1) * rows * g->N));
 }
