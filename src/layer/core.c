@@ -4,6 +4,7 @@
 #include "layer/types.h"
 #include "ops/act.h"
 #include "ops/gemm/gemm.h"
+#include "ops/softmax/softmax.h"
 
 /* Keras's default parameters, where the option is 0. */
 static float act_alpha(qn_act act, float alpha)
@@ -17,10 +18,11 @@ qn_val qni_layer_act(qn_model *m, qn_val x, qn_act act, float alpha)
 {
     if ((unsigned)act > QN_LOG_SOFTMAX)
         return qni_layer_fail(m, qni_error(QN_E_ARG, "there is no activation %d", (int)act));
-    if (act == QN_SOFTMAX)
-        return qn_graph_softmax(m->g, x, -1);
-    if (act == QN_LOG_SOFTMAX)
-        return qn_graph_log_softmax(m->g, x, -1);
+    if (act == QN_SOFTMAX || act == QN_LOG_SOFTMAX) {
+        struct qni_softmax attr = { .axis = -1, .log = act == QN_LOG_SOFTMAX };
+
+        return qni_node_add(m->g, &qni_op_softmax, &attr, &x, 1, NULL);
+    }
     return qn_graph_act(m->g, x, act, act_alpha(act, alpha));
 }
 
@@ -54,14 +56,14 @@ static qn_val build_dense(qn_model *m, struct qni_layer *l, const qn_val *in, in
 {
     const qn_dense_opt *o = l->opt;
     struct qni_matmul attr = { 0 };
-    qn_val kernel, bias = { 0 }, x = in[0], y;
+    qn_val kernel, bias = { 0 };
     qn_shape s;
     int64_t d;
 
     (void)n;
     if (o->units < 1)
         return qni_layer_fail(m, qni_error(QN_E_ARG, "units is %d, expected 1 or more", o->units));
-    if (!qni_layer_rank(m, x, 2, QN_MAX_RANK, &s) || !(d = qni_layer_axis(m, &s, s.rank - 1)))
+    if (!qni_layer_rank(m, in[0], 2, QN_MAX_RANK, &s) || !(d = qni_layer_axis(m, &s, s.rank - 1)))
         return (qn_val){ 0 };
     kernel = qni_layer_weight(m, l, &(struct qni_weight){
         .name = "kernel", .shape = qni_shape(2, d, (int64_t)o->units), .init = o->kernel_init,
@@ -71,12 +73,7 @@ static qn_val build_dense(qn_model *m, struct qni_layer *l, const qn_val *in, in
         bias = qni_layer_weight(m, l, &(struct qni_weight){
             .name = "bias", .shape = qni_shape(1, (int64_t)o->units), .init = o->bias_init, .init_default = QN_INIT_ZEROS,
             .l1 = o->bias_l1, .l2 = o->bias_l2, .trained = !o->frozen, .no_decay = true });
-    if (s.rank > 2)
-        x = qn_graph_reshape(m->g, x, 2, (int64_t[]){ -1, d });
-    y = qni_layer_linear(m, &qni_op_matmul, &attr, (qn_val[]){ x, kernel }, 2, bias, o->act, o->act_alpha);
-    if (s.rank > 2)
-        y = qn_graph_reshape_like(m->g, y, in[0], s.rank - 1, o->units);
-    return y;
+    return qni_layer_linear(m, &qni_op_matmul, &attr, (qn_val[]){ in[0], kernel }, 2, bias, o->act, o->act_alpha);
 }
 
 const struct qni_layer_type qni_layer_dense = {
@@ -92,17 +89,9 @@ qn_val qn_dense(qn_model *m, qn_val x, const qn_dense_opt *opt)
 
 /* ---- layers with qn_layer_opt ---- */
 
-#define PLAIN(kind, member) { #member, kind, offsetof(qn_layer_opt, member) }
-#define PLAIN_TYPE(id, title_text, table, build_function) \
-    { .name = id, .title = title_text, .opt_bytes = sizeof(qn_layer_opt), .name_offset = offsetof(qn_layer_opt, name), \
-      .reuse_offset = SIZE_MAX, .reserved_offset = offsetof(qn_layer_opt, reserved), .fields = table, \
-      .build = build_function }
-
 static const struct qni_field no_fields[] = { { 0 } };
-static const struct qni_field act_fields[] = { PLAIN(QNI_FIELD_ACT, act), PLAIN(QNI_FIELD_FLOAT, act_alpha), { 0 } };
-static const struct qni_field dropout_fields[] = { PLAIN(QNI_FIELD_FLOAT, rate), { 0 } };
-static const struct qni_field axis_fields[] = { PLAIN(QNI_FIELD_INT, axis), { 0 } };
-static const struct qni_field pad_fields[] = { PLAIN(QNI_FIELD_INT4, pad), { 0 } };
+static const struct qni_field act_fields[] = { QNI_PLAIN(QNI_FIELD_ACT, act), QNI_PLAIN(QNI_FIELD_FLOAT, act_alpha), { 0 } };
+static const struct qni_field dropout_fields[] = { QNI_PLAIN(QNI_FIELD_FLOAT, rate), { 0 } };
 
 static qn_val build_activation(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
 {
@@ -112,7 +101,7 @@ static qn_val build_activation(qn_model *m, struct qni_layer *l, const qn_val *i
     return qni_layer_act(m, in[0], o->act, o->act_alpha);
 }
 
-const struct qni_layer_type qni_layer_activation = PLAIN_TYPE("activation", "Activation", act_fields, build_activation);
+const struct qni_layer_type qni_layer_activation = QNI_PLAIN_TYPE("activation", "Activation", act_fields, build_activation);
 
 qn_val qn_activation(qn_model *m, qn_val x, qn_act act, const qn_layer_opt *opt)
 {
@@ -139,7 +128,7 @@ static qn_val build_prelu(qn_model *m, struct qni_layer *l, const qn_val *in, in
         .name = "alpha", .shape = slope, .init_default = QN_INIT_ZEROS, .trained = true }));
 }
 
-const struct qni_layer_type qni_layer_prelu = PLAIN_TYPE("p_re_lu", "PReLU", no_fields, build_prelu);
+const struct qni_layer_type qni_layer_prelu = QNI_PLAIN_TYPE("p_re_lu", "PReLU", no_fields, build_prelu);
 
 qn_val qn_prelu(qn_model *m, qn_val x, const qn_layer_opt *opt)
 {
@@ -156,7 +145,7 @@ static qn_val build_dropout(qn_model *m, struct qni_layer *l, const qn_val *in, 
     return qn_graph_dropout(m->g, in[0], o->rate);
 }
 
-const struct qni_layer_type qni_layer_dropout = PLAIN_TYPE("dropout", "Dropout", dropout_fields, build_dropout);
+const struct qni_layer_type qni_layer_dropout = QNI_PLAIN_TYPE("dropout", "Dropout", dropout_fields, build_dropout);
 
 qn_val qn_dropout(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt)
 {
@@ -173,7 +162,7 @@ static qn_val build_flatten(qn_model *m, struct qni_layer *l, const qn_val *in, 
     return qn_graph_flatten(m->g, in[0]);
 }
 
-const struct qni_layer_type qni_layer_flatten = PLAIN_TYPE("flatten", "Flatten", no_fields, build_flatten);
+const struct qni_layer_type qni_layer_flatten = QNI_PLAIN_TYPE("flatten", "Flatten", no_fields, build_flatten);
 
 qn_val qn_flatten(qn_model *m, qn_val x)
 {
@@ -217,81 +206,4 @@ qn_val qn_reshape(qn_model *m, qn_val x, int rank, const int64_t *dim)
     for (int i = 0; i < rank; i++)
         o.shape.dim[i] = dim[i];
     return qni_layer_add(m, &qni_layer_reshape, &o, &x, 1);
-}
-
-/* ---- several inputs ---- */
-
-/* Values joined two by two, all of one shape: Keras's merge layers broadcast, but the first size rule is ours. */
-static qn_val join(qn_model *m, const qn_val *in, int n, qn_val (*f)(qn_graph *, qn_val, qn_val))
-{
-    qn_val y = in[0];
-
-    for (int i = 1; i < n; i++) {
-        qn_shape a = qni_value_shape(m->g, in[0]), b = qni_value_shape(m->g, in[i]);
-        char s[160], t[160];
-
-        if (!qni_shape_equal(&a, &b))
-            return qni_layer_fail(m, qni_error(QN_E_SHAPE, "value %d has shape %s, expected %s", i,
-                                               qni_shape_text(&b, s, sizeof(s)), qni_shape_text(&a, t, sizeof(t))));
-        y = f(m->g, y, in[i]);
-    }
-    return y;
-}
-
-static qn_val build_add(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
-{
-    (void)l;
-    return join(m, in, n, qn_graph_add);
-}
-
-static qn_val build_multiply(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
-{
-    (void)l;
-    return join(m, in, n, qn_graph_mul);
-}
-
-static qn_val build_concatenate(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
-{
-    const qn_layer_opt *o = l->opt;
-
-    return qn_graph_concat(m->g, in, n, o->axis ? o->axis : -1);
-}
-
-const struct qni_layer_type qni_layer_add_type = PLAIN_TYPE("add", "Add", no_fields, build_add);
-const struct qni_layer_type qni_layer_multiply = PLAIN_TYPE("multiply", "Multiply", no_fields, build_multiply);
-const struct qni_layer_type qni_layer_concatenate = PLAIN_TYPE("concatenate", "Concatenate", axis_fields, build_concatenate);
-
-qn_val qn_add(qn_model *m, const qn_val *x, int n)
-{
-    return qni_layer_add(m, &qni_layer_add_type, NULL, x, n);
-}
-
-qn_val qn_multiply(qn_model *m, const qn_val *x, int n)
-{
-    return qni_layer_add(m, &qni_layer_multiply, NULL, x, n);
-}
-
-qn_val qn_concatenate(qn_model *m, const qn_val *x, int n, const qn_layer_opt *opt)
-{
-    return qni_layer_add(m, &qni_layer_concatenate, opt, x, n);
-}
-
-static qn_val build_zero_padding(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
-{
-    const qn_layer_opt *o = l->opt;
-    qn_shape s;
-    int64_t before[4] = { 0, o->pad[0], o->pad[2], 0 }, after[4] = { 0, o->pad[1], o->pad[3], 0 };
-
-    (void)n;
-    if (!qni_layer_rank(m, in[0], 4, 4, &s))
-        return (qn_val){ 0 };
-    return qn_graph_pad(m->g, in[0], before, after, 0.0f);
-}
-
-const struct qni_layer_type qni_layer_zero_padding2d = PLAIN_TYPE("zero_padding2d", "ZeroPadding2D", pad_fields,
-                                                                 build_zero_padding);
-
-qn_val qn_zero_padding2d(qn_model *m, qn_val x, const qn_layer_opt *opt)
-{
-    return qni_layer_add(m, &qni_layer_zero_padding2d, opt, &x, 1);
 }

@@ -5,6 +5,9 @@
 #include <stdio.h>
 
 #include "model/model.h"
+#include "ops/loss/loss.h"
+#include "ops/metric/metric.h"
+#include "ops/softmax/softmax.h"
 
 static qn_loss loss_of(const qn_compile_opt *o, int output)
 {
@@ -45,22 +48,50 @@ static qn_val add_target(qn_model *m, int output, qn_loss loss)
     return qni_input_add(m->g, name, sparse ? QN_I32 : QN_F32, &shape);
 }
 
+/* The logits behind a softmax, whose cross-entropy is then worked out in one go; else y itself. As Keras does. */
+static qn_val logits_of(const qn_model *m, qn_val y, int32_t *probabilities)
+{
+    const struct qni_value *v = qni_value_get(m->g, y);
+    const struct qni_node *node;
+
+    *probabilities = !m->opt.from_logits;
+    if (m->opt.from_logits || !v || v->kind != QNI_VALUE_NODE)
+        return y;
+    node = &m->g->node[v->node];
+    if (node->op == &qni_op_softmax) {
+        const struct qni_softmax *a = node->attr;
+
+        if (!a->log && (a->axis == -1 || a->axis == v->shape.rank - 1)) {
+            *probabilities = 0;
+            return (qn_val){ node->in[0] };
+        }
+    }
+    return y;
+}
+
 static qn_val add_loss(qn_model *m, int output, qn_val weight)
 {
     const qn_compile_opt *o = &m->opt;
-    qn_val y = m->output[output], t = m->target[output];
-    qn_loss_opt lo = { .from_logits = o->from_logits, .label_smoothing = o->label_smoothing };
+    qn_loss loss = loss_of(o, output);
+    qn_val in[3] = { m->output[output], m->target[output], weight };
+    struct qni_pointwise point = { .delta = 1.0f, .smoothing = o->label_smoothing };
+    struct qni_cross_entropy cross = { .smoothing = o->label_smoothing };
 
-    switch (loss_of(o, output)) {
-    case QN_SPARSE_CATEGORICAL_CROSSENTROPY: return qn_graph_sparse_cross_entropy(m->g, y, t, weight, &lo);
-    case QN_CATEGORICAL_CROSSENTROPY: return qn_graph_cross_entropy(m->g, y, t, weight, &lo);
-    case QN_BINARY_CROSSENTROPY: return qn_graph_binary_cross_entropy(m->g, y, t, weight, &lo);
-    case QN_MSE: return qn_graph_mse(m->g, y, t, weight, &lo);
-    case QN_MAE: return qn_graph_mae(m->g, y, t, weight, &lo);
-    case QN_HUBER: return qn_graph_huber(m->g, y, t, weight, &lo);
-    case QN_LOSS_NONE: break;
+    switch (loss) {
+    case QN_LOSS_NONE: return (qn_val){ 0 };
+    case QN_SPARSE_CATEGORICAL_CROSSENTROPY:
+    case QN_CATEGORICAL_CROSSENTROPY:
+        cross.dense = loss == QN_CATEGORICAL_CROSSENTROPY;
+        if (!cross.dense)
+            cross.smoothing = 0.0f;
+        in[0] = logits_of(m, in[0], &cross.probabilities);
+        return qni_node_add(m->g, &qni_op_cross_entropy, &cross, in, 3, NULL);
+    case QN_BINARY_CROSSENTROPY: point.kind = o->from_logits ? QNI_BINARY_LOGITS : QNI_BINARY_PROBABILITIES; break;
+    case QN_MSE: point.kind = QNI_SQUARED; break;
+    case QN_MAE: point.kind = QNI_ABSOLUTE; break;
+    case QN_HUBER: point.kind = QNI_HUBER; break;
     }
-    return (qn_val){ 0 };
+    return qni_node_add(m->g, &qni_op_pointwise_loss, &point, in, 3, NULL);
 }
 
 /* l1 * sum|w| + l2 * sum(w^2) of every weight that has them, added to the loss. */
@@ -119,23 +150,34 @@ static qn_val meter_value(const qn_model *m, int index)
 /* Nodes that sum up the first output's metrics. */
 static void sum_metric(qn_model *m, qn_metric metric, int index, qn_val weight)
 {
-    qn_val y = m->output[0], t = m->target[0], state = meter_value(m, index);
+    qn_val in[4] = { meter_value(m, index), m->output[0], m->target[0], weight };
     qn_loss loss = loss_of(&m->opt, 0);
+    struct qni_metric_class class = { .dense = loss == QN_CATEGORICAL_CROSSENTROPY,
+                                      .top = metric == QN_TOP_K ? (m->opt.top_k ? m->opt.top_k : 5) : 0 };
+    struct qni_metric_pointwise point = { .kind = metric == QN_METRIC_MAE ? QNI_METRIC_ABSOLUTE : QNI_METRIC_SQUARED };
+    bool by_class = loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY || class.dense;
 
-    switch (metric) {
-    case QN_ACCURACY:
-        if (loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY)
-            qn_graph_metric_sparse_accuracy(m->g, state, y, t, weight);
-        else if (loss == QN_BINARY_CROSSENTROPY)
-            qn_graph_metric_binary_accuracy(m->g, state, y, t, weight, m->opt.from_logits ? 0.0f : 0.5f);
-        else
-            qn_graph_metric_categorical_accuracy(m->g, state, y, t, weight);
-        break;
-    case QN_TOP_K: qn_graph_metric_top_k(m->g, state, y, t, weight, m->opt.top_k ? m->opt.top_k : 5); break;
-    case QN_METRIC_MSE: qn_graph_metric_mse(m->g, state, y, t, weight); break;
-    case QN_METRIC_MAE: qn_graph_metric_mae(m->g, state, y, t, weight); break;
-    case QN_METRIC_NONE: break;
+    if ((metric == QN_ACCURACY || metric == QN_TOP_K) && by_class) {
+        qni_node_add(m->g, &qni_op_metric_class, &class, in, 4, NULL);
+        return;
     }
+    if (metric == QN_TOP_K || (loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY && metric != QN_ACCURACY)) {
+        qni_graph_fail(m->g, qni_error(QN_E_ARG, "the metric %s does not fit the loss", metric_name(metric)));
+        return;
+    }
+    if (metric == QN_ACCURACY) {
+        point.kind = QNI_METRIC_BINARY_ACCURACY;
+        point.delta = m->opt.from_logits ? 0.0f : 0.5f;
+    }
+    qni_node_add(m->g, &qni_op_metric_pointwise, &point, in, 4, NULL);
+}
+
+/* Adds the mean loss of a batch to a meter. */
+static void sum_loss(qn_model *m, int index, qn_val loss)
+{
+    qn_val in[4] = { meter_value(m, index), loss, { 0 }, m->output[0] };
+
+    qni_node_add(m->g, &qni_op_metric_mean, NULL, in, 4, NULL);
 }
 
 /* The whole loss, and the nodes that sum up what is reported; once without and once with sample weights. */
@@ -157,10 +199,10 @@ static qn_status add_losses(qn_model *m, int variant, int whole, const int *each
     total = add_penalties(m, total);
     m->loss[variant] = total;
     m->update_first[variant] = m->g->nodes;
-    qn_graph_metric_mean(m->g, meter_value(m, whole), total, m->output[0]);
+    sum_loss(m, whole, total);
     for (int i = 0; i < m->outputs; i++)
         if (each[i] >= 0)
-            qn_graph_metric_mean(m->g, meter_value(m, each[i]), part[i], m->output[0]);
+            sum_loss(m, each[i], part[i]);
     for (int i = 0; i < QN_MAX_METRICS; i++)
         if (m->opt.metrics[i])
             sum_metric(m, m->opt.metrics[i], metric[i], weight);

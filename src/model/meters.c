@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "model/model.h"
+#include "ops/metric/metric.h"
 
 static qn_status place(const qn_model *m, int i, struct qni_place *at)
 {
@@ -68,8 +69,6 @@ double qn_logs_get(const qn_logs *logs, const char *name)
 void qni_meters_logs(const qn_model *m, float (*from)[4], const char *prefix, qn_logs *out)
 {
     for (int i = 0; i < m->meters; i++) {
-        double count = (double)from[i][2];
-
-        qni_logs_add(out, prefix, m->meter[i].name, count != 0.0 ? ((double)from[i][0] + (double)from[i][1]) / count : 0.0);
+        qni_logs_add(out, prefix, m->meter[i].name, qni_metric_value(from[i]));
     }
 }

@@ -1,0 +1,26 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#ifndef QNI_MODEL_SAVE_H
+#define QNI_MODEL_SAVE_H
+
+#include "model/model.h"
+
+#define QNI_LOSSES (QN_HUBER + 1)
+#define QNI_METRICS (QN_METRIC_MAE + 1)
+#define QNI_OPTIMIZERS (QN_OPTIMIZER_ADAM + 1)
+
+/* Names in files, by number. */
+extern const char *const qni_loss_names[QNI_LOSSES];
+extern const char *const qni_metric_names[QNI_METRICS];
+extern const char *const qni_optimizer_names[QNI_OPTIMIZERS];
+
+/* The tensor that holds a slot of a weight; slot -1: the weight itself. */
+void qni_tensor_name(const struct qni_variable *v, int slot, char *name, size_t bytes);
+bool qni_has_slots(const struct qni_variable *v);
+size_t qni_largest_weight(const qn_model *m); /* bytes */
+
+/* Architecture, compile options and counters as JSON; QN_E_UNSUPPORTED for a model with parts that are no layers. */
+qn_status qni_model_text(struct qni_text *text, const qn_model *m);
+/* A compiled model from such a text, which may be hostile; name is for messages. Its weights are fresh. */
+qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, const char *text);
+
+#endif
