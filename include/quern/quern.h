@@ -9,8 +9,11 @@
 #include <quern/data_open.h>
 #include <quern/device.h>
 #include <quern/graph.h>
+#include <quern/layer.h>
+#include <quern/model.h>
 #include <quern/op.h>
 #include <quern/op_plan.h>
+#include <quern/optim.h>
 #include <quern/status.h>
 #include <quern/tensor.h>
 #include <quern/types.h>

@@ -154,7 +154,7 @@ static qn_status find_weight(const qn_model *m, int weight, const struct qni_var
 
 qn_status qn_model_weight_info(const qn_model *m, int weight, const char **name, qn_shape *shape, bool *trained)
 {
-    const struct qni_variable *v;
+    const struct qni_variable *v = NULL;
     qn_status st = find_weight(m, weight, &v);
 
     if (st)
@@ -170,7 +170,7 @@ qn_status qn_model_weight_info(const qn_model *m, int weight, const char **name,
 
 static qn_status check_weight(const qn_model *m, int weight, const void *p, size_t bytes)
 {
-    const struct qni_variable *v;
+    const struct qni_variable *v = NULL;
     qn_status st = find_weight(m, weight, &v);
     size_t want;
 

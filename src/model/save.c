@@ -6,6 +6,8 @@
  * docs/formats.md describes it. */
 #include <stdio.h>
 
+#include <quern/version.h>
+
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "model/save.h"
