@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+"""PyTorch's side of compare.py; peer.py says how they talk. $PEER_DEVICE picks the device (default cpu)."""
+import os
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import peer
+
+DEVICE = os.environ.get("PEER_DEVICE", "cpu")
+FORMATS = (torch.contiguous_format, torch.channels_last)
+
+
+def wait():
+    if DEVICE != "cpu":
+        torch.cuda.synchronize()
+
+
+def cnn():
+    return nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(),
+                         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1600, 64), nn.ReLU(), nn.Linear(64, 10))
+
+
+def convstack():
+    def block(c, k, stride=1):
+        return nn.Sequential(nn.Conv2d(c, k, 3, stride, 1, bias=False), nn.BatchNorm2d(k), nn.ReLU())
+    return nn.Sequential(block(3, 64), block(64, 64), block(64, 128, 2), block(128, 128), block(128, 256, 2),
+                         block(256, 256), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 10))
+
+
+def train(make, shape, size, memory):
+    model = make().to(DEVICE, memory_format=memory)
+    x = torch.rand(size, *shape, device=DEVICE).to(memory_format=memory)
+    y = torch.randint(0, 10, (size,), device=DEVICE)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+    return step
+
+
+def infer(make, shape, size, memory):
+    model = make().to(DEVICE, memory_format=memory).eval()
+    x = torch.rand(size, *shape, device=DEVICE).to(memory_format=memory)
+
+    def run():
+        with torch.inference_mode():
+            model(x)
+        wait()
+    return run
+
+
+def both_formats(how, make, shape):
+    return lambda size: peer.faster(*(how(make, shape, size, memory) for memory in FORMATS))
+
+
+def gemm(n):
+    a, b, c = torch.randn(n, n, device=DEVICE), torch.randn(n, n, device=DEVICE), torch.empty(n, n, device=DEVICE)
+
+    def run():
+        torch.mm(a, b, out=c)
+        wait()
+    return run
+
+
+def conv(which):
+    def make(size):
+        x = torch.randn(size, 64, 56, 56, device=DEVICE).contiguous(memory_format=torch.channels_last)
+        w = torch.randn(64, 64, 3, 3, device=DEVICE).contiguous(memory_format=torch.channels_last)
+        dy = torch.randn_like(x)
+        wanted = [which == "data_gradient", which == "filter_gradient", False]
+
+        def run():
+            if which == "forward":
+                with torch.inference_mode():
+                    F.conv2d(x, w, padding=1)
+            else:
+                torch.ops.aten.convolution_backward(dy, x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, wanted)
+            wait()
+        return run
+    return make
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    if DEVICE == "cpu":
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+    peer.main(f"PyTorch {torch.__version__.split('+')[0]}", {
+        ("cnn", "first"): lambda size: train(cnn, (1, 28, 28), size, torch.contiguous_format),
+        ("cnn", "train"): both_formats(train, cnn, (1, 28, 28)),
+        ("cnn", "infer"): both_formats(infer, cnn, (1, 28, 28)),
+        ("convstack", "train"): both_formats(train, convstack, (3, 32, 32)),
+        ("gemm", "run"): gemm,
+        ("conv", "forward"): conv("forward"),
+        ("conv", "data_gradient"): conv("data_gradient"),
+        ("conv", "filter_gradient"): conv("filter_gradient"),
+    })
