@@ -71,7 +71,7 @@ static qn_val build_zero_padding(qn_model *m, struct qni_layer *l, const qn_val 
     (void)n;
     if (!qni_layer_rank(m, in[0], 4, 4, &s))
         return (qn_val){ 0 };
-    return qn_graph_pad(m->g, in[0], before, after, 0.0f);
+    return qn_graph_pad(m->g, in[0], 4, before, after, 0.0f);
 }
 
 const struct qni_layer_type qni_layer_zero_padding2d = QNI_PLAIN_TYPE("zero_padding2d", "ZeroPadding2D", pad_fields,
