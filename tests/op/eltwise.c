@@ -56,7 +56,8 @@ static double run_code(const struct qni_elt_code *c, qn_dtype from, const double
     const double a = x[0], b = x[1], p = (double)c->alpha, q = (double)c->beta;
 
     switch ((enum qni_elt_kind)c->kind) {
-    case QNI_ELT_IDENTITY: return a;
+    case QNI_ELT_IDENTITY:
+    case QNI_ELT_STOP_GRADIENT: return a;
     case QNI_ELT_NEG: return from == QN_U8 ? wrap_u8(-a) : -a;
     case QNI_ELT_ABS: return fabs(a);
     case QNI_ELT_SIGN: return (a > 0) - (a < 0);
@@ -234,6 +235,7 @@ struct kind_case {
 
 static const struct kind_case kinds[] = {
     {QNI_ELT_IDENTITY, {U}, .grad = true},
+    {QNI_ELT_STOP_GRADIENT, {U}},
     {QNI_ELT_NEG, {U}, .grad = true},
     {QNI_ELT_ABS, {D}, .grad = true},
     {QNI_ELT_SIGN, {U}},
