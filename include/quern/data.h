@@ -19,10 +19,10 @@ typedef enum qn_field_role {
 
 /** One field of every sample. */
 typedef struct qn_field {
-    const char *name; /**< NULL in a description: "input", "target" or "weight", numbered from the second: "input_1" */
-    qn_field_role role;
-    qn_dtype dtype;
-    qn_shape shape; /**< of one sample: no batch axis; at most QN_MAX_RANK - 1 axes, no QN_ANY */
+    const char *name;   /**< NULL in a description: "input", "target" or "weight", numbered from the second: "input_1" */
+    qn_field_role role; /**< what it is for */
+    qn_dtype dtype;     /**< of its elements */
+    qn_shape shape;     /**< of one sample: no batch axis; at most QN_MAX_RANK - 1 axes, no QN_ANY */
 } qn_field;
 
 /** Most fields a dataset has. */
@@ -81,7 +81,7 @@ QN_API void qn_dataset_close(qn_dataset **ds);
 
 /** One array of an in-memory dataset. */
 typedef struct qn_array {
-    qn_field field;
+    qn_field field;   /**< what it is; copied */
     const void *data; /**< [samples, shape] row-major, native byte order; may be NULL when that is empty */
 } qn_array;
 
@@ -181,7 +181,7 @@ typedef struct qn_reader {
      * failure.
      */
     qn_status (*read)(void *user, void *to, size_t bytes, size_t *got);
-    void *user;
+    void *user; /**< handed to it */
 } qn_reader;
 
 /** As qn_dataset_idx(), from readers, which are borrowed during the call. labels may be NULL. */
@@ -201,7 +201,7 @@ typedef enum qn_csv_header {
 /** Options of qn_dataset_csv(). */
 typedef struct qn_csv_opt {
     qn_context *context;     /**< retained; NULL: a default one */
-    qn_csv_header header;
+    qn_csv_header header;    /**< whether there is one */
     int label;               /**< the label's column, counted from 1; 0: the last one; QN_CSV_NO_LABEL: none */
     const char *label_name;  /**< the label's column by its name in the header; instead of label */
     qn_dtype label_dtype;    /**< QN_F32: a number to predict, [1]; QN_I32: a class, a scalar, 0 or more */

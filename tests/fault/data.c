@@ -1,0 +1,224 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Every allocation of a parser, a writer and the loader fails once: an error each time, nothing lost (the sanitizers
+ * look), nothing left in the folder, and the next try works. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "data/loader.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "test.h"
+
+static atomic_int countdown, blocks;
+static char path[64];
+
+static void *failing_realloc(void *user, void *p, size_t bytes)
+{
+    void *q = atomic_fetch_sub(&countdown, 1) > 0 ? realloc(p, bytes) : NULL;
+
+    (void)user;
+    if (q && !p)
+        atomic_fetch_add(&blocks, 1);
+    return q;
+}
+
+static void *failing_alloc(void *user, size_t bytes)
+{
+    return failing_realloc(user, NULL, bytes);
+}
+
+static void counting_free(void *user, void *p)
+{
+    (void)user;
+    if (p)
+        atomic_fetch_sub(&blocks, 1);
+    free(p);
+}
+
+struct bytes {
+    const char *data;
+    size_t bytes, at;
+};
+
+static qn_status give(void *user, void *to, size_t bytes, size_t *got)
+{
+    struct bytes *b = user;
+
+    *got = QNI_MIN(bytes, b->bytes - b->at);
+    memcpy(to, b->data + b->at, *got);
+    b->at += *got;
+    return QN_OK;
+}
+
+#define TEXT(s) s, sizeof(s) - 1
+
+static qn_status try_idx(qn_context *ctx)
+{
+    struct bytes x = {TEXT("\0\0\10\2\0\0\0\2\0\0\0\1ab"), 0}, y = {TEXT("\0\0\10\1\0\0\0\2\0\1"), 0};
+    qn_reader images = {"x", 0, give, &x}, labels = {"y", 0, give, &y};
+    qn_dataset *ds = NULL;
+    qn_status st = qn_dataset_idx_from(&ds, &images, &labels, &(qn_idx_opt){.context = ctx});
+
+    CHECK(!st == !!ds);
+    qn_dataset_close(&ds);
+    return st;
+}
+
+static qn_status try_csv(qn_context *ctx)
+{
+    char text[2000];
+    struct bytes b = {text, 0, 0};
+    qn_reader reader = {"t", 0, give, &b};
+    qn_dataset *ds = NULL;
+    qn_status st;
+
+    for (int i = 0; i < 40; i++)
+        b.bytes += (size_t)sprintf(text + b.bytes, "%d,%d,\"%d\"\n", i, i + 1, i + 2);
+    st = qn_dataset_csv_from(&ds, &reader, &(qn_csv_opt){.context = ctx});
+    CHECK(!st == !!ds);
+    qn_dataset_close(&ds);
+    return st;
+}
+
+static qn_status try_json(qn_context *ctx)
+{
+    static const char text[] =
+        "{\"a\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,{}],\"b\":\"x\",\"c\":{\"d\":1,\"e\":2}}";
+    struct qni_text out = {.ctx = ctx};
+    struct qni_json_out o = {.text = &out};
+    struct qni_json *j = NULL;
+    qn_status st = qni_json_parse(&j, ctx, "t", TEXT(text), 0);
+
+    CHECK(!st == !!j);
+    qni_json_free(&j);
+    qni_json_open(&o, NULL, '[');
+    for (int i = 0; i < 20; i++)
+        qni_json_put_text(&o, NULL, "long enough to need more and more memory");
+    qni_json_close(&o, ']');
+    qni_text_free(&out);
+    return st ? st : out.status;
+}
+
+static qn_status try_safetensors(qn_context *ctx)
+{
+    struct qni_safetensors_out *o = NULL;
+    struct qni_safetensors *s = NULL;
+    qn_shape two = qni_shape(1, (int64_t)2);
+    float x[2] = {1, 2};
+    char name[32];
+    qn_status st;
+
+    if ((st = qni_safetensors_create(&o, ctx, path)) != QN_OK)
+        goto done;
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "tensor.%d", i);
+        if ((st = qni_safetensors_declare(o, name, QN_F32, &two)) != QN_OK ||
+            (st = qni_safetensors_put_metadata(o, name, "text")) != QN_OK)
+            goto done;
+    }
+    for (size_t i = 0; i < 20; i++)
+        if ((st = qni_safetensors_write(o, i, x, sizeof(x))) != QN_OK)
+            goto done;
+    if ((st = qni_safetensors_commit(&o)) != QN_OK || (st = qni_safetensors_open(&s, ctx, path)) != QN_OK)
+        goto done;
+    CHECK_INT(qni_safetensors_count(s), 20);
+done:
+    qni_safetensors_discard(&o);
+    qni_safetensors_close(&s);
+    return st;
+}
+
+static qn_status try_file(qn_context *ctx)
+{
+    char *text = NULL;
+    size_t n;
+    qn_status st;
+
+    if ((st = qni_file_replace(ctx, path, "abc", 3)) != QN_OK ||
+        (st = qni_file_read(ctx, path, 10, &text, &n)) != QN_OK)
+        return st;
+    qni_free(ctx, &text);
+    return QN_OK;
+}
+
+static qn_status pass(void *user, const qn_sample *s)
+{
+    (void)user;
+    memcpy(s->out[0], s->in[0], sizeof(float));
+    return QN_OK;
+}
+
+static qn_status try_loader(qn_context *ctx)
+{
+    static const float x[10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    qn_array array = {{NULL, QN_FIELD_INPUT, QN_F32, {0, {0}}}, x};
+    qn_dataset *ds = NULL, *mapped = NULL;
+    struct qni_loader *l = NULL;
+    struct qni_batch b;
+    qn_status st;
+
+    if ((st = qn_dataset_arrays(&ds, 10, &array, 1, &(qn_arrays_opt){.context = ctx})) != QN_OK ||
+        (st = qn_dataset_map(&mapped, ds, &(qn_map_opt){.map = pass})) != QN_OK ||
+        (st = qni_loader_create(&l, mapped, &(struct qni_loader_opt){.batch = 3, .shuffle = true, .threads = 2})) ||
+        (st = qni_loader_start(l, 0, 0)) != QN_OK)
+        goto done;
+    while ((st = qni_loader_next(l, &b)) == QN_OK && b.samples)
+        qni_loader_release(l, b.slot);
+done:
+    qni_loader_destroy(&l);
+    qn_dataset_close(&mapped);
+    qn_dataset_close(&ds);
+    return st;
+}
+
+struct attempt {
+    const char *name;
+    qn_status (*f)(qn_context *ctx);
+    int least; /* allocations it surely makes */
+};
+
+static const struct attempt attempts[] = {
+    {"no memory: idx", try_idx, 5},   {"no memory: csv", try_csv, 8},
+    {"no memory: json", try_json, 6}, {"no memory: safetensors", try_safetensors, 60},
+    {"no memory: file", try_file, 4}, {"no memory: loader", try_loader, 12},
+};
+
+static void fails_well(const void *arg)
+{
+    const struct attempt *a = arg;
+    qn_context_opt opt = {
+        .alloc = failing_alloc, .realloc = failing_realloc, .free = counting_free, .store_dir = "", .threads = 2};
+    qn_context *ctx = NULL;
+    qn_status st = QN_E_HOST_MEMORY;
+    int n, before;
+
+    countdown = 1000;
+    CHECK_OK(qn_context_create(&ctx, &opt));
+    before = blocks;
+    for (n = 0; n < 1000 && st == QN_E_HOST_MEMORY; n++) {
+        countdown = n;
+        st = a->f(ctx);
+        CHECK_INT(blocks, before);
+        if (st)
+            CHECK_STATUS(st, QN_E_HOST_MEMORY, "memory");
+    }
+    CHECK_OK(st);
+    CHECK(n > a->least);
+    qn_context_destroy(&ctx);
+}
+
+int main(void)
+{
+    char dir[32] = "/tmp/quern-fault-XXXXXX", command[64];
+
+    if (!mkdtemp(dir))
+        return 99;
+    snprintf(path, sizeof(path), "%s/f", dir);
+    for (size_t i = 0; i < QNI_COUNT(attempts); i++)
+        test_run_with(attempts[i].name, fails_well, &attempts[i]);
+    snprintf(command, sizeof(command), "rm %s/f && rmdir %s", dir, dir); /* fails when a temporary is left */
+    return system(command) == 0 ? test_end() : 99;
+}
