@@ -216,6 +216,9 @@ QN_API void qn_model_cancel(qn_model *m);
 QN_API qn_status qn_model_set_lr(qn_model *m, float lr);
 QN_API float qn_model_lr(const qn_model *m);
 
+/** Epochs trained since the weights were initialised, before saving and loading included; 0 for NULL. */
+QN_API int64_t qn_model_epochs(const qn_model *m);
+
 /** A table of layers, shapes and parameters, as text lines to a stream. */
 QN_API qn_status qn_model_summary(qn_model *m, FILE *to);
 

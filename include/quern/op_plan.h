@@ -20,6 +20,25 @@
 
 QN_BEGIN_DECLS
 
+/** Options of qn_op_matmul_plan(). */
+typedef struct qn_op_matmul_opt {
+    bool transpose_a, transpose_b; /**< the last two axes of that operand are exchanged */
+    bool bias;                     /**< a third input [N] is added to every row */
+    qn_act act;                    /**< applied last; those over an axis are operations of their own */
+    float act_alpha;               /**< the activation's parameter, as it is */
+    const char *algorithm;         /**< by its name in `quern ops`; NULL: chosen */
+    uintptr_t reserved[4];         /**< must be zero */
+} qn_op_matmul_opt;
+
+/**
+ * Matrix product: y = act(a b + bias).
+ *
+ * a [..,M,K], b [..,K,N] f32, y [..,M,N]; the axes before the matrices are a batch, equal or 1 or absent.
+ * Inputs of qn_op_run(): a, b, bias if there is one.
+ */
+QN_API qn_status qn_op_matmul_plan(qn_op **out, qn_device *dev, const qn_shape *a, const qn_shape *b,
+                                   const qn_op_matmul_opt *opt);
+
 /** Options of the planned convolutions. Arrays are {height, width}; {2} alone is {2, 2}. */
 typedef struct qn_op_conv2d_opt {
     int stride[2];         /**< default 1 */

@@ -208,6 +208,11 @@ qn_status qn_model_set_lr(qn_model *m, float lr)
     return QN_OK;
 }
 
+int64_t qn_model_epochs(const qn_model *m)
+{
+    return m ? m->epoch : 0;
+}
+
 float qn_model_lr(const qn_model *m)
 {
     return m ? m->lr : 0.0f;

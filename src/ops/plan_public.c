@@ -6,6 +6,7 @@
 
 #include "ops/conv/conv.h"
 #include "ops/eltwise/eltwise.h"
+#include "ops/gemm/gemm.h"
 #include "ops/op.h"
 #include "ops/pool/pool.h"
 #include "ops/reduce/reduce.h"
@@ -56,6 +57,22 @@ static void pair(int32_t to[2], const int from[2])
 {
     to[0] = from[0];
     to[1] = from[1] ? from[1] : from[0];
+}
+
+/* ---- matrix product ---- */
+
+qn_status qn_op_matmul_plan(qn_op **out, qn_device *dev, const qn_shape *a, const qn_shape *b, const qn_op_matmul_opt *opt)
+{
+    static const qn_op_matmul_opt defaults;
+    const qn_op_matmul_opt *o = opt ? opt : &defaults;
+    struct qni_matmul attr = { .transpose_a = o->transpose_a, .transpose_b = o->transpose_b };
+    qn_shape bias = { .rank = 1 };
+
+    if (b && b->rank > 1 && b->rank <= QN_MAX_RANK)
+        bias.dim[0] = b->dim[b->rank - (o->transpose_b ? 2 : 1)];
+    return plan(out, dev, &(struct request){ .op = &qni_op_matmul, .attr = &attr, .in = { a, b }, .inputs = 2,
+                                             .bias = o->bias ? &bias : NULL, .act = (int)o->act, .alpha = o->act_alpha,
+                                             .algorithm = o->algorithm, .reserved = o->reserved });
 }
 
 /* ---- convolution ---- */

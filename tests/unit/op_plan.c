@@ -43,6 +43,25 @@ static void run(qn_op *op, int inputs, const qn_shape *shape, const float *const
 static const qn_shape image = { 4, { 1, 3, 3, 1 } }, filter = { 4, { 2, 2, 1, 1 } }, inner = { 4, { 1, 2, 2, 1 } };
 static const float x[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 }, w[] = { 1, 0, 0, -1 }, dy[] = { 1, 2, 3, 4 };
 
+static void matmul(void)
+{
+    const qn_shape a = { 2, { 2, 3 } }, b = { 2, { 3, 2 } }, bt = { 2, { 2, 3 } }, bias = { 1, { 2 } };
+    const float av[] = { 1, 2, 3, 4, 5, 6 }, bv[] = { 1, 0, 0, 1, 1, 1 }, btv[] = { 1, 0, 1, 0, 1, 1 }, c[] = { -5, 0.5f };
+    qn_op *op = NULL;
+
+    CHECK_OK(qn_op_matmul_plan(&op, test_device(), &a, &b, NULL));
+    run(op, 2, (qn_shape[]){ a, b }, (const float *[]){ av, bv }, (float[]){ 4, 5, 10, 11 }, 4);
+    qn_op_destroy(&op);
+    CHECK_OK(qn_op_matmul_plan(&op, test_device(), &a, &bt, &(qn_op_matmul_opt){ .transpose_b = true }));
+    run(op, 2, (qn_shape[]){ a, bt }, (const float *[]){ av, btv }, (float[]){ 4, 5, 10, 11 }, 4);
+    qn_op_destroy(&op);
+    CHECK_OK(qn_op_matmul_plan(&op, test_device(), &a, &b, &(qn_op_matmul_opt){ .bias = true, .act = QN_RELU }));
+    run(op, 3, (qn_shape[]){ a, b, bias }, (const float *[]){ av, bv, c }, (float[]){ 0, 5.5f, 5, 11.5f }, 4);
+    qn_op_destroy(&op);
+    CHECK_STATUS(qn_op_matmul_plan(&op, test_device(), &a, &a, NULL), QN_E_SHAPE, NULL);
+    CHECK(!op);
+}
+
 static void conv2d(void)
 {
     const qn_shape bias = { 1, { 1 } };
@@ -141,6 +160,7 @@ static void mistakes(void)
 
 int main(void)
 {
+    test_run("op_plan: matrix products", matmul);
     test_run("op_plan: convolution and its gradients", conv2d);
     test_run("op_plan: pooling and its gradients", pool);
     test_run("op_plan: softmax, activations, reductions", rows);

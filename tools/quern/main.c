@@ -4,8 +4,7 @@
 #include "quern.h"
 
 static const struct command *const commands[] = {
-    &command_devices,
-    &command_ops,
+    &command_train, &command_evaluate, &command_predict, &command_bench, &command_devices, &command_ops,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -16,15 +15,31 @@ int report(const char *command, qn_status status)
     return status == QN_E_NO_DEVICE ? EXIT_NO_DEVICE : EXIT_FAILED;
 }
 
+static void warn(void *user, qn_log_level level, const char *line)
+{
+    (void)user;
+    if (level == QN_LOG_WARNING)
+        fprintf(stderr, "quern: %s\n", line);
+}
+
+qn_status open_device(qn_context **ctx, qn_device **dev, const char *select)
+{
+    qn_status st = qn_context_create(ctx, &(qn_context_opt){ .log = warn });
+
+    return st ? st : qn_device_open(dev, *ctx, select);
+}
+
 static void print_help(void)
 {
     printf("Usage: quern COMMAND [arguments]\n\nNeural networks on any OpenCL device.\n\nCommands:\n");
     for (size_t i = 0; i < COMMANDS; i++)
         printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
     printf("\nquern COMMAND --help explains a command, quern --version shows the version.\n\n"
-           "Exit status: 0 done, 1 failed, 2 wrong command line, 3 no device that can be used.\n\n"
+           "Exit status: 0 done, 1 failed, 2 wrong command line, 3 no device that can be used,\n"
+           "130 and 143 ended early by SIGINT and SIGTERM.\n\n"
            "Environment:\n"
            "  QUERN_DEVICE   the device to use: P:D, N, cpu, gpu, or a part of its name (see quern devices)\n"
+           "  QUERN_DATA     where data sets are sought\n"
            "  QUERN_CACHE    where compiled kernels are kept\n"
            "  QUERN_ALGO     forced algorithms, such as conv=implicit_gemm,gemm=clblast\n");
 }

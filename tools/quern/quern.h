@@ -17,7 +17,8 @@ enum {
     EXIT_DONE = 0,      /* it worked */
     EXIT_FAILED = 1,    /* it did not; stderr says why */
     EXIT_USAGE = 2,     /* the command line is wrong */
-    EXIT_NO_DEVICE = 3  /* no OpenCL library, or no device that can be used */
+    EXIT_NO_DEVICE = 3, /* no OpenCL library, or no device that can be used */
+    EXIT_SIGNAL = 128   /* plus the signal's number: ended early by SIGINT or SIGTERM */
 };
 
 struct command {
@@ -26,10 +27,13 @@ struct command {
     const char *summary;               /* half a line, no full stop */
 };
 
-extern const struct command command_devices, command_ops;
+extern const struct command command_bench, command_devices, command_evaluate, command_ops, command_predict, command_train;
 
 /* Print "quern NAME: STATUS: message" for the last error; the exit code that fits. */
 int report(const char *command, qn_status status);
+
+/* A context whose warnings go to stderr, and the device that select means (NULL: the default one). */
+qn_status open_device(qn_context **ctx, qn_device **dev, const char *select);
 
 /* ---- options.c ---- */
 

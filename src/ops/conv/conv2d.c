@@ -28,14 +28,9 @@ static qn_val add_filter(struct qni_grad *c, qn_val x, qn_val dy, qn_val w)
 
 /* ---- forward ---- */
 
-/* clang-format off */
-static const struct qni_algo *const forward_algos[] = {
-    &qni_conv2d_gemm,   /* GPU */
-    &qni_conv2d_tile,   /* CPU */
-    &qni_conv2d_direct, /* any problem; keep it last */
-    NULL
-};
-/* clang-format on */
+static const struct qni_algo *const forward_algos[] = {&qni_conv2d_tile,   /* CPU */
+                                                       &qni_conv2d_direct, /* any problem; keep it last */
+                                                       NULL};
 
 static qn_status forward_grad(struct qni_grad *c)
 {
@@ -65,14 +60,9 @@ const struct qni_op qni_op_conv2d = {
 
 /* ---- the image's gradient, and transposed convolution ---- */
 
-/* clang-format off */
-static const struct qni_algo *const data_algos[] = {
-    &qni_conv2d_backward_data_gemm,   /* GPU */
-    &qni_conv2d_backward_data_tile,   /* CPU */
-    &qni_conv2d_backward_data_direct, /* any problem; keep it last */
-    NULL
-};
-/* clang-format on */
+static const struct qni_algo *const data_algos[] = {&qni_conv2d_backward_data_tile,   /* CPU */
+                                                    &qni_conv2d_backward_data_direct, /* any problem; keep it last */
+                                                    NULL};
 
 static qn_status data_grad(struct qni_grad *c)
 {
@@ -102,14 +92,10 @@ const struct qni_op qni_op_conv2d_backward_data = {
 
 /* ---- the filter's gradient ---- */
 
-/* clang-format off */
 static const struct qni_algo *const filter_algos[] = {
-    &qni_conv2d_backward_filter_gemm,   /* GPU */
     &qni_conv2d_backward_filter_tile,   /* CPU */
     &qni_conv2d_backward_filter_direct, /* any problem; keep it last */
-    NULL
-};
-/* clang-format on */
+    NULL};
 
 static qn_status filter_grad(struct qni_grad *c)
 {

@@ -1,0 +1,138 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#include "model/model.h"
+
+#define CLASSES 10
+
+struct work {
+    struct bench *b;
+    qn_model *m;
+    float *x, *y;            /* [batch, sample], [batch, CLASSES] */
+    int32_t *label;
+    int64_t batch;
+};
+
+static qn_status train(void *user)
+{
+    struct work *w = user;
+    qn_status st = qn_model_train_batch(w->m, (const void *[]){ w->x }, (const void *[]){ w->label }, NULL, w->batch, NULL);
+
+    return st ? st : qn_device_finish(w->b->dev);
+}
+
+static qn_status infer(void *user)
+{
+    struct work *w = user;
+
+    return qn_model_predict(w->m, (const void *[]){ w->x }, w->batch, (void *[]){ w->y }, (int)w->batch);
+}
+
+static void free_work(struct work *w)
+{
+    qn_model_destroy(&w->m);
+    free(w->x);
+    free(w->y);
+    free(w->label);
+}
+
+static qn_status make_work(struct work *w, struct bench *b, const char *model, const qn_shape *sample, int64_t batch)
+{
+    size_t n = (size_t)batch;
+    qn_status st;
+
+    memset(w, 0, sizeof(*w));
+    w->b = b;
+    w->batch = batch;
+    for (int i = 0; i < sample->rank; i++)
+        n *= (size_t)sample->dim[i];
+    w->x = malloc(n * sizeof(*w->x));
+    w->y = malloc((size_t)batch * CLASSES * sizeof(*w->y));
+    w->label = malloc((size_t)batch * sizeof(*w->label));
+    if (!w->x || !w->y || !w->label)
+        return qn_error_set(QN_E_HOST_MEMORY, "no memory for a batch");
+    bench_fill(w->x, n);
+    for (int64_t i = 0; i < batch; i++)
+        w->label[i] = (int32_t)(i % CLASSES);
+    if ((st = models_build(&w->m, b->dev, model, sample, CLASSES)))
+        return st;
+    return models_compile(w->m, CLASSES, 0.0f, 0);
+}
+
+static qn_status measure(struct bench *b, struct work *w, const char *workload, bool training, int64_t batch)
+{
+    struct figure f = { .workload = workload, .phase = training ? "train" : "infer", .batch = batch };
+    char title[64];
+    qn_status st;
+
+    w->batch = batch;
+    /* The first run makes the plan, which knows its work. */
+    if ((st = training ? train(w) : infer(w)))
+        return st;
+    for (int i = 0; i < w->m->plans; i++)
+        if (w->m->plan[i].rows == batch && w->m->plan[i].mode == (training ? QNI_MODE_TRAIN : QNI_MODE_PREDICT))
+            f.flops = (double)w->m->plan[i].plan->flops;
+    if ((st = bench_measure(b, &f, training ? train : infer, w)))
+        return st;
+    snprintf(title, sizeof(title), "%s %s, batch %lld", workload, f.phase, (long long)batch);
+    if (b->profile)
+        profile_model(stdout, w->m, title);
+    return QN_OK;
+}
+
+qn_status bench_cnn(struct bench *b)
+{
+    const qn_shape sample = { 3, { 28, 28, 1 } };
+    int64_t batch = b->batch ? b->batch : 64;
+    struct work w;
+    qn_status st = make_work(&w, b, "cnn", &sample, batch);
+
+    if (!st)
+        st = measure(b, &w, "cnn", true, batch);
+    if (!st)
+        st = measure(b, &w, "cnn", false, batch);
+    if (!st && !b->batch)
+        st = measure(b, &w, "cnn", false, 1);
+    free_work(&w);
+    return st;
+}
+
+qn_status bench_convstack(struct bench *b)
+{
+    const qn_shape sample = { 3, { 32, 32, 3 } };
+    int64_t batch = b->batch ? b->batch : 32;
+    struct work w;
+    qn_status st = make_work(&w, b, "convstack", &sample, batch);
+
+    if (!st)
+        st = measure(b, &w, "convstack", true, batch);
+    if (!st)
+        st = measure(b, &w, "convstack", false, batch);
+    free_work(&w);
+    return st;
+}
+
+qn_status bench_steps(struct bench *b, int64_t steps)
+{
+    const qn_shape sample = { 3, { 28, 28, 1 } };
+    struct work w = { 0 };
+    uint64_t peak = 0;
+    qn_status st;
+
+    if (!(st = open_device(&b->ctx, &b->dev, b->select)) && !(st = qn_device_get_info(b->dev, &b->device)))
+        st = make_work(&w, b, "cnn", &sample, b->batch ? b->batch : 64);
+    for (int64_t i = 0; i < steps && !st; i++)
+        st = train(&w);
+    if (!st)
+        st = qn_device_memory(b->dev, NULL, &peak);
+    if (!st) {
+        printf("%llu %s\n", (unsigned long long)peak, b->device.name);
+        fflush(stdout);
+    }
+    free_work(&w);
+    return st;
+}

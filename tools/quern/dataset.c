@@ -1,0 +1,209 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include <quern/data_open.h>
+
+#include "data/loader.h"
+#include "models.h"
+
+static qn_status fail(qn_status st, const char *what, const char *name)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), what, name);
+    return qn_error_set(st, text);
+}
+
+#ifdef QUERN_TOOL_DATA
+
+static qn_status open_csv(qn_dataset **out, const char *path, const qn_csv_opt *opt)
+{
+    return qn_dataset_csv_gz(out, path, opt);
+}
+
+static qn_status open_idx(qn_dataset **out, const char *path, const qn_idx_opt *opt)
+{
+    return qn_dataset_idx_gz(out, path, NULL, opt);
+}
+
+static qn_status open_named(qn_dataset **out, qn_context *ctx, const struct dataset_options *o, const char *part)
+{
+    char name[64];
+
+    int n = snprintf(name, sizeof(name), "%s:%s", o->name, part);
+
+    if (n < 0 || (size_t)n >= sizeof(name))
+        return fail(QN_E_ARG, "no data set is called %.100s: expected digits, mnist, fashion-mnist or csv:FILE", o->name);
+    return qn_dataset_open(out, name, &(qn_dataset_opt){ .context = ctx, .data_dir = o->dir });
+}
+
+#else /* without zlib there is no libquern-data */
+
+static qn_status open_csv(qn_dataset **out, const char *path, const qn_csv_opt *opt)
+{
+    return qn_dataset_csv(out, path, opt);
+}
+
+static qn_status open_idx(qn_dataset **out, const char *path, const qn_idx_opt *opt)
+{
+    return qn_dataset_idx(out, path, NULL, opt);
+}
+
+static qn_status open_named(qn_dataset **out, qn_context *ctx, const struct dataset_options *o, const char *part)
+{
+    (void)ctx;
+    (void)part;
+    *out = NULL;
+    return fail(QN_E_UNSUPPORTED, "%.100s: this command was built without zlib and knows csv:FILE alone", o->name);
+}
+
+#endif
+
+/* Rows in an order that is always the same: tables are often sorted. */
+static qn_status shuffle(qn_dataset **ds, const qn_context *ctx)
+{
+    int64_t n = qn_dataset_samples(*ds);
+    int64_t *index = qn_context_alloc(ctx, (size_t)n * sizeof(*index));
+    qn_dataset *mixed = NULL;
+    qn_status st;
+
+    if (!index)
+        return QN_E_HOST_MEMORY;
+    qni_permutation64((uint64_t *)index, (uint64_t)n, 0, 0);
+    st = qn_dataset_select(&mixed, *ds, index, n);
+    qn_context_free(ctx, index);
+    if (!st) {
+        qn_dataset_close(ds);
+        *ds = mixed;
+    }
+    return st;
+}
+
+static qn_status open_table(struct dataset *out, qn_context *ctx, const struct dataset_options *o, bool train)
+{
+    qn_csv_opt csv = { .context = ctx, .label_dtype = o->number ? QN_F32 : QN_I32 };
+    qn_dataset *all = NULL;
+    qn_status st;
+
+    if (o->label && strspn(o->label, "0123456789") == strlen(o->label))
+        csv.label = atoi(o->label);
+    else
+        csv.label_name = o->label;
+    if ((st = open_csv(&all, o->name + 4, &csv)))
+        return st;
+    if (!train && !(o->split > 0.0)) {
+        out->test = all;
+        return QN_OK;
+    }
+    st = shuffle(&all, ctx);
+    if (!st)
+        st = qn_dataset_split(&out->train, &out->test, all, o->split);
+    qn_dataset_close(&all);
+    if (!train)
+        qn_dataset_close(&out->train);
+    return st;
+}
+
+static const qn_field *find_field(const qn_dataset *ds, qn_field_role role, int *at)
+{
+    for (int i = 0; i < qn_dataset_fields(ds); i++)
+        if (qn_dataset_field(ds, i)->role == role) {
+            *at = i;
+            return qn_dataset_field(ds, i);
+        }
+    return NULL;
+}
+
+qn_status dataset_targets(double **out, const qn_context *ctx, const qn_dataset *ds)
+{
+    int64_t n = qn_dataset_samples(ds), index;
+    int at = 0;
+    const qn_field *f = find_field(ds, QN_FIELD_TARGET, &at);
+    void *buffer[QN_MAX_FIELDS] = { NULL };
+    union { int32_t i; float f; } v;
+    qn_status st = QN_OK;
+
+    *out = NULL;
+    if (!f || (f->dtype != QN_I32 && f->dtype != QN_F32) || f->shape.rank > 1 || (f->shape.rank && f->shape.dim[0] != 1))
+        return QN_OK;
+    if (!(*out = qn_context_alloc(ctx, (size_t)n * sizeof(**out))))
+        return QN_E_HOST_MEMORY;
+    buffer[at] = &v;
+    for (index = 0; index < n && !st; index++)
+        if (!(st = qn_dataset_read(ds, &index, 1, buffer)))
+            (*out)[index] = f->dtype == QN_I32 ? v.i : (double)v.f;
+    if (st) {
+        qn_context_free(ctx, *out);
+        *out = NULL;
+    }
+    return st;
+}
+
+/* The largest class there is, plus one. */
+static qn_status count_classes(int64_t *out, const qn_context *ctx, const qn_dataset *ds)
+{
+    double *target = NULL;
+    qn_status st = dataset_targets(&target, ctx, ds);
+
+    for (int64_t i = 0; target && i < qn_dataset_samples(ds); i++)
+        if (target[i] >= (double)*out)
+            *out = (int64_t)target[i] + 1;
+    qn_context_free(ctx, target);
+    return st;
+}
+
+static qn_status describe(struct dataset *d, qn_context *ctx)
+{
+    int at = 0;
+    const qn_field *in = find_field(d->test, QN_FIELD_INPUT, &at), *target = find_field(d->test, QN_FIELD_TARGET, &at);
+    qn_status st = QN_OK;
+
+    if (in)
+        d->sample = in->shape;
+    if (!target || target->dtype != QN_I32)
+        return QN_OK;
+    d->classes = 2;
+    if (d->train)
+        st = count_classes(&d->classes, ctx, d->train);
+    return st ? st : count_classes(&d->classes, ctx, d->test);
+}
+
+qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct dataset_options *o, bool train)
+{
+    qn_status st;
+
+    memset(out, 0, sizeof(*out));
+    if (!strncmp(o->name, "csv:", 4)) {
+        st = open_table(out, ctx, o, train);
+    } else {
+        st = open_named(&out->test, ctx, o, "test");
+        if (!st && train)
+            st = open_named(&out->train, ctx, o, "train");
+    }
+    if (!st)
+        st = describe(out, ctx);
+    if (st)
+        dataset_close(out);
+    return st;
+}
+
+void dataset_close(struct dataset *d)
+{
+    qn_dataset_close(&d->train);
+    qn_dataset_close(&d->test);
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+
+    return n >= m && !strcmp(text + n - m, end);
+}
+
+qn_status dataset_open_inputs(qn_dataset **out, qn_context *ctx, const char *path)
+{
+    if (ends_in(path, ".csv") || ends_in(path, ".csv.gz"))
+        return open_csv(out, path, &(qn_csv_opt){ .context = ctx, .label = QN_CSV_NO_LABEL });
+    return open_idx(out, path, &(qn_idx_opt){ .context = ctx });
+}

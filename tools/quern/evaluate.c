@@ -1,0 +1,77 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * quern evaluate: a saved model on a data set. */
+#include <math.h>
+#include <string.h>
+
+#include "models.h"
+
+static void show(const qn_logs *logs, int64_t samples, bool json)
+{
+    struct json j = { .out = stdout };
+
+    if (!json) {
+        printf("%lld samples:", (long long)samples);
+        for (int i = 0; i < logs->n; i++)
+            printf("%s %s %.4f", i ? "," : "", logs->name[i], logs->value[i]);
+        printf("\n");
+        return;
+    }
+    json_object(&j, NULL);
+    json_text(&j, "event", "evaluated");
+    json_int(&j, "samples", samples);
+    for (int i = 0; i < logs->n; i++)
+        json_real(&j, logs->name[i], logs->value[i]);
+    json_object_end(&j);
+}
+
+static int run(int argc, char **argv)
+{
+    struct dataset_options data = { 0 };
+    const char *device = NULL, *target = "class";
+    int64_t batch = 64;
+    bool json = false;
+    const struct option options[] = {
+        { "data", OPTION_TEXT, &data.name, "DATA", "digits, mnist, fashion-mnist (their test part) or csv:FILE" },
+        { "data-dir", OPTION_TEXT, &data.dir, "DIR", "where mnist and fashion-mnist lie" },
+        { "batch", OPTION_INT, &batch, "N", "samples at a time" },
+        { "device", OPTION_TEXT, &device, "S", "see quern devices" },
+        { "label", OPTION_TEXT, &data.label, "COLUMN", "csv: the label's, by number from 1 or name; else the last" },
+        { "target", OPTION_TEXT, &target, "KIND", "csv: the label is a class or a number" },
+        { "split", OPTION_REAL, &data.split, "X", "csv: only the rows that quern train --split X kept for testing" },
+        { "json", OPTION_FLAG, &json, NULL, "one object" },
+    };
+    const struct usage usage = {
+        "evaluate", "FILE --data DATA [options]",
+        "Loss and metrics of a model that quern train saved.\n\n"
+        "Exit status: 0 done, 1 failed, 2 wrong command line, 3 no device.\n",
+        options, sizeof(options) / sizeof(options[0]),
+    };
+    struct dataset d = { 0 };
+    qn_context *ctx = NULL;
+    qn_device *dev = NULL;
+    qn_model *m = NULL;
+    qn_logs logs = { 0 };
+    qn_status st;
+    int code;
+
+    if (!options_read(&usage, &argc, argv, &code))
+        return code;
+    if (argc != 2)
+        return usage_error(&usage, argc < 2 ? "the model's file is missing" : "unexpected argument %s", argv[argc - 1]);
+    if (!data.name || batch < 1 || batch > 1 << 20 || !(data.split >= 0.0 && data.split < 1.0) ||
+        (strcmp(target, "class") && strcmp(target, "number")))
+        return usage_error(&usage, data.name ? "an option is out of range" : "--data is missing");
+    data.number = !strcmp(target, "number");
+    if (!(st = open_device(&ctx, &dev, device)) && !(st = qn_model_load(&m, dev, argv[1])) &&
+        !(st = dataset_open(&d, ctx, &data, false)) && !(st = qn_model_evaluate(m, d.test, (int)batch, &logs)))
+        show(&logs, qn_dataset_samples(d.test), json);
+    code = st ? report("evaluate", st) : EXIT_DONE;
+    dataset_close(&d);
+    qn_model_destroy(&m);
+    qn_device_close(&dev);
+    qn_context_destroy(&ctx);
+    return code;
+}
+
+const struct command command_evaluate = { "evaluate", run, "loss and metrics of a saved model" };

@@ -1,0 +1,285 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * quern train: a network by name on a data set by name. */
+#include <math.h>
+#include <string.h>
+
+#include "models.h"
+
+struct job {
+    const char *model, *device, *save, *resume, *target;
+    struct dataset_options data;
+    int64_t epochs, batch, seed;
+    double lr;
+    bool json, quiet;
+};
+
+struct state {
+    const struct job *job;
+    qn_context *ctx;
+    qn_device *dev;
+    qn_device_info device;
+    struct dataset data;
+    qn_model *m;
+    qn_history *history;
+};
+
+/* An object of the numbers in logs; prefix goes before their names. */
+static void add_logs(struct json *j, const qn_logs *logs, const char *prefix)
+{
+    for (int i = 0; i < logs->n; i++) {
+        char key[64];
+
+        snprintf(key, sizeof(key), "%s%s", prefix, logs->name[i]);
+        json_real(j, key, logs->value[i]);
+    }
+}
+
+static qn_status print_epoch(void *user, qn_model *m, const qn_progress *p, bool *stop)
+{
+    struct json j = { .out = stdout };
+
+    (void)user;
+    (void)m;
+    (void)stop;
+    if (p->event != QN_EVENT_EPOCH_END)
+        return QN_OK;
+    json_object(&j, NULL);
+    json_text(&j, "event", "epoch");
+    json_int(&j, "epoch", p->epoch + 1);
+    add_logs(&j, p->logs, "");
+    json_real(&j, "samples_per_s", p->samples_per_s);
+    json_object_end(&j);
+    fflush(stdout);
+    return QN_OK;
+}
+
+static const char *sample_text(const qn_shape *s, char *text, size_t bytes)
+{
+    size_t n = 0;
+
+    text[0] = '\0';
+    for (int i = 0; i < s->rank && n < bytes; i++)
+        n += (size_t)snprintf(text + n, bytes - n, "%s%lld", i ? "x" : "", (long long)s->dim[i]);
+    return text;
+}
+
+static qn_status show_start(const struct state *s)
+{
+    char shape[96], classes[48] = "one number";
+
+    if (s->data.classes)
+        snprintf(classes, sizeof(classes), "%lld classes", (long long)s->data.classes);
+    printf("Device: %s %s (%s)\n", s->device.platform, s->device.name, s->device.driver);
+    printf("Data: %s, %lld samples to train on and %lld to test with, each %s; %s\n\n", s->job->data.name,
+           (long long)qn_dataset_samples(s->data.train), (long long)qn_dataset_samples(s->data.test),
+           sample_text(&s->data.sample, shape, sizeof(shape)), classes);
+    return qn_model_summary(s->m, stdout);
+}
+
+/* A new model, or the saved one. */
+static qn_status make_model(struct state *s)
+{
+    const struct job *job = s->job;
+    qn_status st;
+
+    if (job->resume) {
+        if ((st = qn_model_load(&s->m, s->dev, job->resume)))
+            return st;
+        return job->lr > 0.0 ? qn_model_set_lr(s->m, (float)job->lr) : QN_OK;
+    }
+    if ((st = models_build(&s->m, s->dev, job->model, &s->data.sample, s->data.classes)))
+        return st;
+    return models_compile(s->m, s->data.classes, (float)job->lr, (uint64_t)job->seed);
+}
+
+static qn_status fit(struct state *s)
+{
+    const struct job *job = s->job;
+    int64_t done = qn_model_epochs(s->m);
+    qn_callback callbacks[3] = { signals_callback() };
+    int n = 1, saver = 0;
+    qn_status st = QN_OK;
+
+    if (done >= job->epochs) {
+        if (!job->json)
+            printf("\n%s has been trained for %lld epochs: --epochs counts from the first\n", job->resume, (long long)done);
+        return QN_OK;
+    }
+    if (job->json)
+        callbacks[n++] = (qn_callback){ .call = print_epoch };
+    if (job->save) {
+        saver = n;
+        st = qn_checkpoint(&callbacks[n++], s->m, job->save, NULL);
+    }
+    if (!job->json && !job->quiet)
+        printf("\n");
+    fflush(stdout);
+    if (!st)
+        st = qn_model_fit_history(s->m, s->data.train,
+                                  &(qn_fit_opt){ .epochs = (int)(job->epochs - done), .first_epoch = (int)done,
+                                                 .batch = (int)job->batch, .validation = s->data.test,
+                                                 .callbacks = callbacks, .callback_count = n,
+                                                 .progress = job->json || job->quiet ? NULL : stdout },
+                                  &s->history);
+    if (saver)
+        qn_callback_close(&callbacks[saver]);
+    return st;
+}
+
+static void show_end(const struct state *s, const qn_logs *test)
+{
+    double accuracy = qn_logs_get(test, "accuracy"), seconds = s->history ? s->history->seconds : 0.0;
+    uint64_t peak = 0;
+
+    qn_device_memory(s->dev, NULL, &peak);
+    if (s->job->json) {
+        struct json j = { .out = stdout };
+
+        json_object(&j, NULL);
+        json_text(&j, "event", "done");
+        add_logs(&j, test, "test_");
+        json_real(&j, "seconds", seconds);
+        json_int(&j, "steps", s->history ? s->history->steps : 0);
+        json_uint(&j, "device_peak_bytes", peak);
+        json_text(&j, "device", s->device.name);
+        json_object_end(&j);
+        return;
+    }
+    if (!s->job->quiet)
+        printf("\n%lld steps in %.1f s, at most %.1f MiB of device memory\n", (long long)(s->history ? s->history->steps : 0),
+               seconds, (double)peak / 1048576.0);
+    if (!isnan(accuracy))
+        printf("Test accuracy %.2f %%, test loss %.4f\n", 100.0 * accuracy, qn_logs_get(test, "loss"));
+    else
+        printf("Test loss %.6g, mean absolute error %.6g\n", qn_logs_get(test, "loss"), qn_logs_get(test, "mae"));
+}
+
+static void show_interrupted(const struct state *s)
+{
+    int64_t steps = s->history ? s->history->steps : 0;
+
+    if (s->job->json) {
+        struct json j = { .out = stdout };
+
+        json_object(&j, NULL);
+        json_text(&j, "event", "interrupted");
+        json_int(&j, "signal", signals_caught());
+        json_int(&j, "steps", steps);
+        json_text(&j, "saved", s->job->save);
+        json_object_end(&j);
+    } else {
+        printf("\nEnded early after %lld steps; %s%s\n", (long long)steps, s->job->save ? "saved as " : "nothing is saved",
+               s->job->save ? s->job->save : "");
+    }
+}
+
+static qn_status train(struct state *s)
+{
+    const struct job *job = s->job;
+    qn_logs test = { 0 };
+    qn_status st;
+
+    if ((st = open_device(&s->ctx, &s->dev, job->device)) || (st = qn_device_get_info(s->dev, &s->device)) ||
+        (st = dataset_open(&s->data, s->ctx, &job->data, true)) || (st = make_model(s)))
+        return st;
+    if (!job->json && !job->quiet && (st = show_start(s)))
+        return st;
+    signals_begin(s->m);
+    st = fit(s);
+    if (st == QN_E_CANCELLED && signals_caught())
+        st = QN_OK;
+    if (!st && job->save)
+        st = qn_model_save(s->m, job->save);
+    if (!st && !signals_caught())
+        st = qn_model_evaluate(s->m, s->data.test, (int)job->batch, &test);
+    if (st == QN_E_CANCELLED && signals_caught())
+        st = QN_OK;
+    signals_end();
+    if (st)
+        return st;
+    if (signals_caught())
+        show_interrupted(s);
+    else
+        show_end(s, &test);
+    return QN_OK;
+}
+
+static int check(const struct usage *u, const struct job *job)
+{
+    if (!job->model && !job->resume)
+        return usage_error(u, "a model is missing");
+    if (job->model && !models_has(job->model)) {
+        char names[160];
+
+        return usage_error(u, "there is no model %s: choose one of %s", job->model, models_names(names, sizeof(names)));
+    }
+    if (!job->data.name)
+        return usage_error(u, "--data is missing");
+    if (job->epochs < 1 || job->epochs > 1000000 || job->batch < 1 || job->batch > 1 << 20)
+        return usage_error(u, "--epochs and --batch are 1 or more");
+    if (!(job->lr >= 0.0) || job->seed < 0 || !(job->data.split > 0.0 && job->data.split < 1.0))
+        return usage_error(u, "--lr and --seed are 0 or more, --split lies between 0 and 1");
+    if (strcmp(job->target, "class") && strcmp(job->target, "number"))
+        return usage_error(u, "--target is class or number");
+    return EXIT_DONE;
+}
+
+static int run(int argc, char **argv)
+{
+    struct job job = { .epochs = 10, .batch = 64, .target = "class", .data.split = 0.2 };
+    const struct option options[] = {
+        { "data", OPTION_TEXT, &job.data.name, "DATA", "digits, mnist, fashion-mnist or csv:FILE" },
+        { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
+        { "epochs", OPTION_INT, &job.epochs, "N", "passes over the data, those before --resume included" },
+        { "batch", OPTION_INT, &job.batch, "N", "samples a step" },
+        { "lr", OPTION_REAL, &job.lr, "X", "learning rate of Adam; 0: 0.001, or as saved" },
+        { "seed", OPTION_INT, &job.seed, "N", "of weights and shuffling" },
+        { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
+        { "save", OPTION_TEXT, &job.save, "FILE", "keep the model here, after every epoch and at the end" },
+        { "resume", OPTION_TEXT, &job.resume, "FILE", "go on with a saved model; MODEL may be left out" },
+        { "label", OPTION_TEXT, &job.data.label, "COLUMN", "csv: the label's, by number from 1 or name; else the last" },
+        { "target", OPTION_TEXT, &job.target, "KIND", "csv: the label is a class or a number" },
+        { "split", OPTION_REAL, &job.data.split, "X", "csv: share of the rows kept for testing, always the same ones" },
+        { "json", OPTION_FLAG, &job.json, NULL, "one object a line: each epoch, then the end" },
+        { "quiet", OPTION_FLAG, &job.quiet, NULL, "the result alone" },
+    };
+    const struct usage usage = {
+        "train", "MODEL --data DATA [options]",
+        "Train a network and test it. MODEL is one of\n"
+        "  mlp           Dense128 relu, Dense\n"
+        "  cnn           Conv32 3x3 relu, MaxPool2, Conv64 3x3 relu, MaxPool2, Dense64 relu, Dense\n"
+        "  cnn-dense128  the same with Dense128\n"
+        "  cnn-small     Conv32 3x3 relu, MaxPool2, Dense128 relu, Dense\n"
+        "The last layer and the loss follow from the data. SIGINT and SIGTERM end the run after the\n"
+        "current batch, with what is trained saved if --save is given; a second one ends it at once.\n\n"
+        "Exit status: 0 trained and tested, 1 failed, 2 wrong command line, 3 no device, 130 and 143\n"
+        "ended early by SIGINT and SIGTERM.\n",
+        options, sizeof(options) / sizeof(options[0]),
+    };
+    struct state s = { .job = &job };
+    qn_status st;
+    int code;
+
+    if (!options_read(&usage, &argc, argv, &code))
+        return code;
+    if (argc > 2)
+        return usage_error(&usage, "unexpected argument %s", argv[2]);
+    job.model = argc > 1 ? argv[1] : NULL;
+    if ((code = check(&usage, &job)))
+        return code;
+    job.data.number = !strcmp(job.target, "number");
+    st = train(&s);
+    if (st)
+        code = report("train", st);
+    else if (signals_caught())
+        code = EXIT_SIGNAL + signals_caught();
+    qn_history_free(&s.history, s.m);
+    qn_model_destroy(&s.m);
+    dataset_close(&s.data);
+    qn_device_close(&s.dev);
+    qn_context_destroy(&s.ctx);
+    return code;
+}
+
+const struct command command_train = { "train", run, "train a network on a data set" };
