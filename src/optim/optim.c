@@ -71,13 +71,20 @@ static const struct qni_op *rule(const qn_optimizer *o, struct qni_update *attr)
     return o->kind == QN_OPTIMIZER_SGD ? &qni_op_sgd : &qni_op_adam;
 }
 
-/* min(1, limit / norm), the norm of all gradients together: what they are multiplied by. */
-static qn_val global_scale(qn_graph *g, qn_val gradients, float limit)
+/* min(1, limit / norm of x): what x is multiplied by. */
+static qn_val norm_scale(qn_graph *g, qn_val x, float limit)
 {
-    qn_val norm = qn_graph_sqrt(g, qn_graph_reduce_sum_squares(g, gradients, NULL, 0, false));
+    qn_val norm = qn_graph_sqrt(g, qn_graph_reduce_sum_squares(g, x, NULL, 0, false));
 
     return qn_graph_minimum(g, qn_graph_affine(g, qn_graph_reciprocal(g, norm), limit, 0.0f),
                             qn_graph_fill_like(g, norm, QN_F32, 1.0f));
+}
+
+static qn_val clip(const void *opt, qn_graph *g, qn_val gradient)
+{
+    const qn_optimizer *o = opt;
+
+    return qn_graph_mul(g, gradient, norm_scale(g, gradient, o->clip_norm));
 }
 
 static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gradients, const qn_val *slot, qn_val device,
@@ -95,7 +102,7 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
         if (slots & 1u << k)
             in[2 + k] = slot[next++];
     if (o->global_clip_norm > 0.0f)
-        scale = global_scale(g, gradients, o->global_clip_norm);
+        scale = norm_scale(g, gradients, o->global_clip_norm);
     in[5] = scale;
     qni_node_add(g, op, &attr, in, 6, NULL);
     qni_node_add(g, &qni_op_advance, NULL, &device, 1, NULL);
@@ -104,7 +111,7 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
 
 struct qni_optimizer qni_optimizer_plan(const qn_optimizer *o)
 {
-    struct qni_optimizer p = { .append = append, .opt = o };
+    struct qni_optimizer p = { .append = append, .opt = o, .clip = o->clip_norm > 0.0f ? clip : NULL };
     struct qni_update attr;
 
     if (o->kind != QN_OPTIMIZER_NONE)
