@@ -6,6 +6,7 @@ const struct qni_layer_type *const qni_layer_types[] = {
     &qni_layer_add_type,
     &qni_layer_avgpool1d,
     &qni_layer_avgpool2d,
+    &qni_layer_batchnorm,
     &qni_layer_concatenate,
     &qni_layer_conv1d,
     &qni_layer_conv2d,
