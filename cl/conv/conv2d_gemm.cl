@@ -13,7 +13,7 @@
  *
  * Grid: blocks of channels in a group; blocks of pixels of the largest phase; groups times phases.
  * Local size: QN_G * QN_G.
- * Build parameters: QN_DTYPE; QN_G, QN_TM, QN_TN; QN_BACKWARD 0 or 1; QN_BIAS, QN_RESIDUAL 0 or 1; QN_ACT, QN_ACT_GRAD see
+ * Build parameters: QN_DTYPE; QN_G, QN_TM, QN_TN; QN_BACKWARD, QN_BIAS, QN_RESIDUAL 0 or 1; QN_ACT, QN_ACT_GRAD see
  * common/act.clh. */
 #include "common/types.clh"
 

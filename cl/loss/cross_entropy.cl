@@ -10,8 +10,8 @@
  *   loss = sum over rows of weight[row / every] * that, times the factor 1 / counted rows for a mean
  *   dx = dloss * factor * weight * d(that)/dx
  *
- * t is target * (1 - smoothing) + smoothing / C. weighted 0: all weights are 1. A class outside [0, C) gives NaN for its row, loss and gradient; the class `ignore`, where ignoring is 1, gives
- * zeros and is not counted.
+ * t is target * (1 - smoothing) + smoothing / C. weighted 0: all weights are 1. A class outside [0, C) gives NaN for its
+ * row, loss and gradient; the class `ignore`, where ignoring is 1, gives zeros and is not counted.
  * saved[row] keeps what the gradient needs: 0 (m, 1/s), 1 (m, sum t / s), s = sum exp z; 2 (sum clip(x), 0);
  * 3 (sum x, sum of t_j where clip passes x_j / sum x).
  *

@@ -47,7 +47,8 @@ void QN_NAME(pointwise)(__global const QN_T *restrict x, long x0, __global const
         for (int c = lane * QN_V; c < whole; c += QN_LANES * QN_V)
             sum += QN_NAME(pointwise_cost)(qn_vload(xr, c), qn_vload(tr, c) * keep + mix, delta);
         for (int c = whole + lane; c < C; c += QN_LANES)
-            rest += QN_FIRST(QN_NAME(pointwise_cost)((QN_VF)qn_load(xr, c), (QN_VF)(qn_load(tr, c) * keep + mix), delta));
+            rest += QN_FIRST(QN_NAME(pointwise_cost)((QN_VF)qn_load(xr, c), (QN_VF)(qn_load(tr, c) * keep + mix),
+                                                     delta));
         value = qn_lanes_sum(qn_vsum(sum) + rest, QN_LANES, buffer) / (float)C;
         if (weighted)
             value *= weight[row / every];
@@ -82,8 +83,8 @@ void QN_NAME(pointwise_end)(__global const float *restrict partial, long partial
 }
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
-void QN_NAME(pointwise_grad)(__global const float *restrict dloss, long dloss0, __global const QN_T *restrict x, long x0,
-                             __global const QN_T *restrict target, long target0, __global const float *restrict weight,
+void QN_NAME(pointwise_grad)(__global const float *restrict dloss, long dloss0, __global const QN_T *restrict x,
+                             long x0, __global const QN_T *restrict target, long target0, __global const float *restrict weight,
                              long weight0, __global QN_T *restrict dx, long dx0, int rows, int rows_each, int C,
                              int weighted, int every, int each_row, float factor, float keep, float mix, float delta)
 {
@@ -100,9 +101,11 @@ void QN_NAME(pointwise_grad)(__global const float *restrict dloss, long dloss0, 
         const long start = (long)row * C;
         const float g = dloss[each_row ? row : 0] * factor / (float)C * (weighted ? weight[row / every] : 1.0f);
 
-        for (int c = lane * QN_V; c < whole; c += QN_LANES * QN_V)
-            qn_vstore(dx, start + c,
-                      QN_NAME(pointwise_slope)(qn_vload(x, start + c), qn_vload(target, start + c) * keep + mix, delta) * g);
+        for (int c = lane * QN_V; c < whole; c += QN_LANES * QN_V) {
+            const QN_VF t = qn_vload(target, start + c) * keep + mix;
+
+            qn_vstore(dx, start + c, QN_NAME(pointwise_slope)(qn_vload(x, start + c), t, delta) * g);
+        }
         for (int c = whole + lane; c < C; c += QN_LANES)
             qn_store(dx, start + c,
                      QN_FIRST(QN_NAME(pointwise_slope)((QN_VF)qn_load(x, start + c),

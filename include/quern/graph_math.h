@@ -53,6 +53,7 @@ QN_API qn_val qn_graph_where(qn_graph *g, qn_val condition, qn_val a, qn_val b);
  * Integers become f32 first, except where the result of an integer is one. */
 
 QN_API qn_val qn_graph_identity(qn_graph *g, qn_val x); /**< a copy */
+QN_API qn_val qn_graph_stop_gradient(qn_graph *g, qn_val x); /**< x, through which no gradient flows */
 QN_API qn_val qn_graph_neg(qn_graph *g, qn_val x);
 QN_API qn_val qn_graph_abs(qn_graph *g, qn_val x);    /**< gradient 0 at 0 */
 QN_API qn_val qn_graph_sign(qn_graph *g, qn_val x);   /**< no gradient */
@@ -130,6 +131,13 @@ QN_API qn_val qn_graph_reduce_min(qn_graph *g, qn_val x, const int *axes, int n,
 QN_API qn_val qn_graph_reduce_prod(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
 QN_API qn_val qn_graph_reduce_sum_squares(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
 QN_API qn_val qn_graph_reduce_sum_abs(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
+
+/** log(sum(exp(x))), without overflow on the way */
+QN_API qn_val qn_graph_reduce_logsumexp(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
+/** i32: where the largest element along an axis is; ties give the first, a NaN beats all numbers; no gradient */
+QN_API qn_val qn_graph_argmax(qn_graph *g, qn_val x, int axis, bool keepdims);
+/** i32: where the smallest element along an axis is; otherwise as qn_graph_argmax() */
+QN_API qn_val qn_graph_argmin(qn_graph *g, qn_val x, int axis, bool keepdims);
 
 /* ---- shapes; every dtype ---- */
 

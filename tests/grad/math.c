@@ -285,12 +285,37 @@ static double loss_long(double x[MOST][ELEMENTS])
     return sum;
 }
 
+/* sum(logsumexp(a * 30) * b) */
+static qn_val build_logsumexp(qn_graph *g, const qn_val *x)
+{
+    qn_val y = qn_graph_reduce_logsumexp(g, qn_graph_affine(g, x[0], 100, 0), (int[]){1}, 1, true);
+
+    return total(g, qn_graph_mul(g, qn_graph_affine(g, y, 0.01f, 0), x[1]));
+}
+
+static double loss_logsumexp(double x[MOST][ELEMENTS])
+{
+    double sum = 0;
+
+    for (int i = 0; i < 4; i++) {
+        double s = 0, m = -INFINITY;
+
+        for (int k = 0; k < 7; k++)
+            m = fmax(m, 100 * x[0][i * 7 + k]);
+        for (int k = 0; k < 7; k++)
+            s += exp(100 * x[0][i * 7 + k] - m);
+        sum += 0.01 * (log(s) + m) * x[1][i];
+    }
+    return sum;
+}
+
 static const struct composition compositions[] = {
     {"a chain with a bias", 3, {{2, {5, 7}}, {2, {5, 7}}, {1, {7}}}, build_chain, loss_chain, 4},
     {"one value read often", 1, {{2, {6, 11}}}, build_residual, loss_residual, 4},
     {"softmax composed", 2, {{2, {5, 9}}, {2, {5, 9}}}, build_softmax, loss_softmax, 0},
     {"batch normalisation composed", 2, {{2, {11, 6}}, {2, {2, 6}}}, build_norm, loss_norm, 0, true},
     {"moves", 2, {{2, {4, 3}}, {2, {1, 3}}}, build_moves, loss_moves, 0, true},
+    {"log sum exp", 2, {{2, {4, 7}}, {2, {4, 1}}}, build_logsumexp, loss_logsumexp, 0},
     {"pieces", 3, {{2, {3, 14}}, {1, {14}}, {0, {0}}}, build_pieces, loss_pieces, 0},
     {"longer than a program", 2, {{2, {5, 8}}, {2, {5, 8}}}, build_long, loss_long, 12},
 };

@@ -13,7 +13,7 @@ enum optest_fill {
     OPTEST_UNIFORM,  /* [-1, 1) */
     OPTEST_POSITIVE, /* [0.1, 1.1) */
     OPTEST_INTEGER,  /* 0 .. fill_max - 1, for index inputs and u8 */
-    OPTEST_DISTINCT, /* a shuffled grid of distinct values, so that maxima are unique */
+    OPTEST_DISTINCT, /* a shuffled grid of distinct values in (-1, 1), never 0, so that maxima are unique */
     OPTEST_TIES,     /* small integers, so that maxima tie */
     OPTEST_ZERO_ONE  /* 0 or 1 */
 };
@@ -40,8 +40,9 @@ struct optest_case {
     const uint32_t *step, *device; /* NULL: zeros; or the words of the step and device blocks (QNI_STEP_WORDS each) */
     double slack;     /* 0 or a factor on the bound, for operations whose built-ins are allowed several ULP */
     bool small_grad;  /* gradient is checked too, by finite differences of ref through the graph: keep it tiny,
-                         * and away from kinks (OPTEST_DISTINCT); without an epilogue */
+                         * and away from kinks (OPTEST_DISTINCT) */
     unsigned no_grad; /* bit i: do not check the gradient of input i */
+    unsigned saved;   /* bit o: output o is for the backward pass; no gradient flows through it */
 };
 
 /* Run a table of cases as tests "op/algorithm: name" and "op/gradient: name". Epilogue operands are among in[].

@@ -151,7 +151,7 @@ void optest_fill(double *v, const struct qni_desc *d, enum optest_fill how, int6
             v[i] = (double)test_integer(most ? most : 10);
             break;
         case OPTEST_DISTINCT:
-            v[i] = real ? (double)(2 * i + 1) / (double)n - 1 : (double)i;
+            v[i] = real ? ((double)(2 * i) + 1.3) / (double)n - 1 : (double)i; /* never 0 */
             break;
         case OPTEST_TIES:
             v[i] = (double)(test_integer(5) - (low ? 2 : 0));

@@ -204,11 +204,12 @@ static void ref_grad(const struct qni_problem *p, double *const *in, double **ou
 #define SPARSE(n, type, N, C, max, ...) \
     {.name = n, .op = &qni_op_cross_entropy, .attr = &(const struct qni_cross_entropy){__VA_ARGS__}, .inputs = 2, \
      .in = {{QN_F32, {2, {N, C}}}, {type, {1, {N}}}}, .fill = {OPTEST_POSITIVE, OPTEST_INTEGER}, .fill_max = {0, max}, \
-     .ref = ref, .small_grad = (N) * (C) < 60 && (max) <= (C), .no_grad = ~1u}
+     .ref = ref, .small_grad = (N) * (C) < 60 && (max) <= (C), .no_grad = ~1u, .saved = 6}
 #define DENSE(n, N, T, C, ...) \
     {.name = n, .op = &qni_op_cross_entropy, .attr = &(const struct qni_cross_entropy){.dense = 1, __VA_ARGS__}, .inputs = 3, \
      .in = {{QN_F32, {3, {N, T, C}}}, {QN_F32, {3, {N, T, C}}}, {QN_F32, {1, {N}}}}, \
-     .fill = {OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_UNIFORM}, .ref = ref, .small_grad = (N) * (T) * (C) < 60, .no_grad = ~1u}
+     .fill = {OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_UNIFORM}, .ref = ref, .small_grad = (N) * (T) * (C) < 60, \
+     .no_grad = ~1u, .saved = 6}
 
 static const struct optest_case forward[] = {
     SPARSE("1 class", QN_I32, 1, 1, 1, 0),
@@ -231,7 +232,7 @@ static const struct optest_case forward[] = {
      .unwanted = 6, .ref = ref},
     {.name = "sequences, weighted", .op = &qni_op_cross_entropy, .attr = &(const struct qni_cross_entropy){0}, .inputs = 3,
      .in = {{QN_F32, {3, {2, 3, 4}}}, {QN_I32, {2, {2, 3}}}, {QN_F32, {2, {2, 3}}}}, .ref = ref, .small_grad = true,
-     .fill = {OPTEST_UNIFORM, OPTEST_INTEGER, OPTEST_POSITIVE}, .fill_max = {0, 4}, .no_grad = ~1u},
+     .fill = {OPTEST_UNIFORM, OPTEST_INTEGER, OPTEST_POSITIVE}, .fill_max = {0, 4}, .no_grad = ~1u, .saved = 6},
     DENSE("dense", 2, 3, 5, 0),
     DENSE("dense, smoothed", 3, 1, 7, .smoothing = 0.1f),
     DENSE("dense, 40 classes", 3, 5, 40, .reduction = QNI_SUM, .smoothing = 0.25f),

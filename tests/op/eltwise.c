@@ -56,7 +56,8 @@ static double run_code(const struct qni_elt_code *c, qn_dtype from, const double
     const double a = x[0], b = x[1], p = (double)c->alpha, q = (double)c->beta;
 
     switch ((enum qni_elt_kind)c->kind) {
-    case QNI_ELT_IDENTITY: return a;
+    case QNI_ELT_IDENTITY:
+    case QNI_ELT_STOP_GRADIENT: return a;
     case QNI_ELT_NEG: return from == QN_U8 ? wrap_u8(-a) : -a;
     case QNI_ELT_ABS: return fabs(a);
     case QNI_ELT_SIGN: return (a > 0) - (a < 0);
@@ -218,6 +219,8 @@ static void extremes(const struct qni_problem *p, double *const *in)
 
 static void tens(const struct qni_problem *p, double *const *in) { wide(p, in, 10); }
 
+static void hundreds(const struct qni_problem *p, double *const *in) { wide(p, in, 500); }
+
 struct kind_case {
     int kind;
     enum optest_fill fill[3];
@@ -234,6 +237,7 @@ struct kind_case {
 
 static const struct kind_case kinds[] = {
     {QNI_ELT_IDENTITY, {U}, .grad = true},
+    {QNI_ELT_STOP_GRADIENT, {U}},
     {QNI_ELT_NEG, {U}, .grad = true},
     {QNI_ELT_ABS, {D}, .grad = true},
     {QNI_ELT_SIGN, {U}},
@@ -391,8 +395,94 @@ static void broadcasting(void)
     optest_run(cases, QNI_COUNT(cases));
 }
 
+/* ---- dtypes ---- */
+
+#define CAST(n, from, to, ...) \
+    {.name = n, .op = &qni_op_eltwise, .inputs = 1, .in = {optest_desc(from, 2, 3, 23)}, .ref = ref, \
+     .attr = &(const struct qni_eltwise){.inputs = 1, .codes = 1, .outputs = 1, .out = {QNI_ELT_IN}, \
+         .code = {{.kind = QNI_ELT_CAST, .operand = {0, -1, -1}, .dtype = to}}}, __VA_ARGS__}
+#define MIXED(n, k, d, ...) \
+    {.name = n, .op = &qni_op_eltwise, .inputs = 2, .in = {optest_desc(d, 2, 3, 23), optest_desc(d, 1, 23)}, .ref = ref, \
+     .attr = &(const struct qni_eltwise){.inputs = 2, .codes = 1, .outputs = 1, .out = {QNI_ELT_IN}, \
+         .code = {{.kind = QNI_ELT_##k, .operand = {0, 1, -1}}}}, __VA_ARGS__}
+
+static void dtypes(void)
+{
+    const struct optest_case cases[] = {
+        CAST("f32 to u8 saturates", QN_F32, QN_U8, .prepare = hundreds),
+        CAST("f32 to i32", QN_F32, QN_I32, .prepare = hundreds),
+        CAST("f32 to i64", QN_F32, QN_I64, .prepare = hundreds),
+        CAST("f32 to f16", QN_F32, QN_F16, .slack = 1),
+        CAST("f32 to bf16", QN_F32, QN_BF16, .slack = 1),
+        CAST("f16 to f32", QN_F16, QN_F32, .slack = 1),
+        CAST("bf16 to f32", QN_BF16, QN_F32, .slack = 1),
+        CAST("u8 to f32", QN_U8, QN_F32, .fill = {OPTEST_INTEGER}, .fill_max = {256}),
+        CAST("u8 to i64", QN_U8, QN_I64, .fill = {OPTEST_INTEGER}, .fill_max = {256}),
+        CAST("i32 to u8 wraps", QN_I32, QN_U8, .fill = {OPTEST_INTEGER}, .fill_max = {1000}),
+        CAST("i64 to u8 wraps", QN_I64, QN_U8, .fill = {OPTEST_INTEGER}, .fill_max = {1000}),
+        CAST("i64 to i32", QN_I64, QN_I32, .fill = {OPTEST_INTEGER}, .fill_max = {1000}),
+        CAST("i64 to f32", QN_I64, QN_F32, .fill = {OPTEST_INTEGER}, .fill_max = {1000}),
+        CAST("i32 to i64", QN_I32, QN_I64, .fill = {OPTEST_INTEGER}, .fill_max = {1000}),
+        MIXED("u8 sum wraps", ADD, QN_U8, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {256, 256}),
+        MIXED("u8 difference wraps", SUB, QN_U8, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {256, 256}),
+        MIXED("u8 product wraps", MUL, QN_U8, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {256, 256}),
+        MIXED("u8 max", MAX, QN_U8, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {256, 256}),
+        MIXED("i32 product", MUL, QN_I32, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {1000, 1000}),
+        MIXED("i32 less", LT, QN_I32, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {9, 9}),
+        MIXED("i64 sum", ADD, QN_I64, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {1000, 1000}),
+        MIXED("i64 equal", EQ, QN_I64, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {5, 5}),
+        MIXED("i64 min", MIN, QN_I64, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {5, 5}),
+        MIXED("f16 sum", ADD, QN_F16, .fill = {OPTEST_UNIFORM, OPTEST_UNIFORM}),
+        MIXED("bf16 product", MUL, QN_BF16, .fill = {OPTEST_UNIFORM, OPTEST_UNIFORM}),
+        {.name = "i64 chosen by f32", .op = &qni_op_eltwise, .attr = &choose, .inputs = 3, .ref = ref,
+         .in = {optest_f32(2, 3, 19), optest_desc(QN_I64, 2, 3, 19), optest_desc(QN_I64, 0)},
+         .fill = {OPTEST_ZERO_ONE, OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {2, 100, 100}},
+        {.name = "f32 chosen by i64", .op = &qni_op_eltwise, .attr = &choose, .inputs = 3, .ref = ref,
+         .in = {optest_desc(QN_I64, 2, 3, 19), optest_f32(2, 3, 19), optest_f32(0)}, .fill = {OPTEST_INTEGER}, .fill_max = {2}},
+    };
+
+    optest_run(cases, QNI_COUNT(cases));
+}
+
+/* ---- programs of several instructions ---- */
+
+static void programs(void)
+{
+    /* d = a - b; y0 = d * d + s; y1 = d < 0; y2 = tanh(d); y3 = a */
+    static const struct qni_eltwise four = {
+        .inputs = 3, .codes = 5, .outputs = 4, .out = {QNI_ELT_IN + 2, QNI_ELT_IN + 4, QNI_ELT_IN + 3, 0},
+        .code = {{.kind = QNI_ELT_SUB, .operand = {0, 1, -1}},
+                 {.kind = QNI_ELT_SQUARE, .operand = {QNI_ELT_IN, -1, -1}},
+                 {.kind = QNI_ELT_ADD, .operand = {QNI_ELT_IN + 1, 2, -1}},
+                 {.kind = QNI_ELT_TANH, .operand = {QNI_ELT_IN, -1, -1}},
+                 {.kind = QNI_ELT_LT, .operand = {0, 1, -1}}}};
+    /* The second input counts for its shape alone. */
+    static const struct qni_eltwise like = {
+        .inputs = 2, .codes = 1, .outputs = 1, .out = {QNI_ELT_IN}, .code = {{.kind = QNI_ELT_IDENTITY, .operand = {0, -1, -1}}}};
+    static const struct qni_eltwise fill = {
+        .codes = 1, .outputs = 1, .out = {QNI_ELT_IN}, .has_shape = 1, .shape = {.rank = 2, .dim = {3, 17}},
+        .code = {{.kind = QNI_ELT_FILL, .operand = {-1, -1, -1}, .dtype = QN_I64, .alpha = -7}}};
+    static const struct qni_eltwise spread = {
+        .inputs = 1, .codes = 1, .outputs = 1, .out = {QNI_ELT_IN}, .has_shape = 1, .shape = {.rank = 3, .dim = {4, 3, 17}},
+        .code = {{.kind = QNI_ELT_IDENTITY, .operand = {0, -1, -1}}}};
+    const struct optest_case cases[] = {
+        {.name = "four outputs", .op = &qni_op_eltwise, .attr = &four, .inputs = 3, .ref = ref, .slack = 2,
+         .in = {optest_f32(2, 5, 37), optest_f32(1, 37), optest_f32(2, 5, 1)}},
+        {.name = "four outputs, two unwanted", .op = &qni_op_eltwise, .attr = &four, .inputs = 3, .ref = ref, .slack = 2,
+         .in = {optest_f32(2, 5, 37), optest_f32(1, 37), optest_f32(2, 5, 1)}, .unwanted = 5},
+        {.name = "another's shape", .op = &qni_op_eltwise, .attr = &like, .inputs = 2, .ref = ref,
+         .in = {optest_f32(1, 17), optest_f32(3, 2, 5, 17)}, .small_grad = true, .no_grad = 2},
+        {.name = "fill", .op = &qni_op_eltwise, .attr = &fill, .inputs = 0, .ref = ref},
+        {.name = "broadcast", .op = &qni_op_eltwise, .attr = &spread, .inputs = 1, .ref = ref, .in = {optest_f32(2, 3, 1)}, .small_grad = true},
+    };
+
+    optest_run(cases, QNI_COUNT(cases));
+}
+
 int main(void)
 {
+    dtypes();
+    programs();
     every_kind();
     broadcasting();
     return test_end();

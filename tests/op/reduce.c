@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "ops/reduce/reduce.h"
 #include "optest.h"
@@ -30,7 +30,6 @@ static double join(int kind, double a, double v)
     case QNI_REDUCE_MAX: return fmax(a, v);
     case QNI_REDUCE_MIN: return fmin(a, v);
     case QNI_REDUCE_PROD: return a * v;
-    case QNI_REDUCE_LOGSUMEXP: return a + exp(v);
     case QNI_REDUCE_ARGMAX:
     case QNI_REDUCE_ARGMIN:
     case QNI_REDUCE_KINDS: break;
@@ -78,11 +77,40 @@ static void ref(const struct qni_problem *p, double *const *in, double **out, do
             scale[0][e] = 0;
         } else if (r->kind == QNI_REDUCE_PROD) {
             scale[0][e] = fabs(out[0][e]);
-        } else if (r->kind == QNI_REDUCE_LOGSUMEXP) {
-            out[0][e] = log(out[0][e]);
-            scale[0][e] = 2 + fabs(out[0][e]);
         }
     }
+}
+
+static void ref_arg(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
+{
+    const struct qni_reduce *r = p->attr;
+    const qn_shape *x = &p->in[0].shape;
+    const int64_t n = qni_elements(x), m = qni_elements(&p->out[0].shape);
+    int64_t *seen = calloc((size_t)m + 1, sizeof(*seen));
+    double *best = calloc((size_t)m + 1, sizeof(*best));
+
+    for (int64_t e = 0; e < m; e++)
+        out[0][e] = scale[0][e] = 0;
+    for (int64_t e = 0; e < n; e++) {
+        const int64_t at = target(x, r->axes, e);
+        const double v = r->kind == QNI_REDUCE_ARGMAX ? in[0][e] : -in[0][e];
+
+        if (!seen[at] || v > best[at] || (isnan(v) && !isnan(best[at]))) {
+            best[at] = v;
+            out[0][at] = (double)seen[at];
+        }
+        seen[at]++;
+    }
+    terms[0] = 0;
+    free(seen);
+    free(best);
+}
+
+static void nan_somewhere(const struct qni_problem *p, double *const *in)
+{
+    (void)p;
+    in[0][3] = (double)NAN;
+    in[0][5] = (double)NAN;
 }
 
 #define KIND(k, a, ...) {.kind = QNI_REDUCE_##k, .axes = (a), __VA_ARGS__}
@@ -152,8 +180,33 @@ static void kinds(void)
     optest_run(cases, QNI_COUNT(cases));
 }
 
+#define ARG(n, r, i, ...) \
+    {.name = n, .op = &qni_op_arg_reduce, .attr = &(const struct qni_reduce)r, .inputs = 1, .in = {i}, .ref = ref_arg, __VA_ARGS__}
+
+static void indices(void)
+{
+    const struct optest_case cases[] = {
+        ARG("logits", KIND(ARGMAX, 2), optest_f32(2, 64, 10)),
+        ARG("ties", KIND(ARGMAX, 2), optest_f32(2, 33, 17), .fill = {OPTEST_TIES}),
+        ARG("least", KIND(ARGMIN, 2), optest_f32(2, 5, 67), .fill = {OPTEST_TIES}),
+        ARG("columns", KIND(ARGMAX, 1), optest_f32(2, 31, 77), .fill = {OPTEST_TIES}),
+        ARG("middle, kept", KIND(ARGMAX, 2, .keep = 2), optest_f32(3, 3, 5, 7)),
+        ARG("all", KIND(ARGMIN, 3), optest_f32(2, 30, 7)),
+        ARG("one", KIND(ARGMAX, 1), optest_f32(1, 1)),
+        ARG("long", KIND(ARGMAX, 2), optest_f32(2, 3, 50001)),
+        ARG("many", KIND(ARGMAX, 2), optest_f32(2, 5003, 3)),
+        ARG("NaN", KIND(ARGMAX, 2), optest_f32(2, 2, 9), .prepare = nan_somewhere),
+        ARG("i32", KIND(ARGMAX, 2), optest_desc(QN_I32, 2, 7, 9), .fill = {OPTEST_INTEGER}, .fill_max = {1000}),
+        ARG("empty axis", KIND(ARGMAX, 1), optest_f32(2, 0, 3)),
+        ARG("empty batch", KIND(ARGMAX, 2), optest_f32(2, 0, 3)),
+    };
+
+    optest_run(cases, QNI_COUNT(cases));
+}
+
 int main(void)
 {
+    indices();
     sums();
     kinds();
     return test_end();

@@ -28,9 +28,14 @@ static qn_val add_filter(struct qni_grad *c, qn_val x, qn_val dy, qn_val w)
 
 /* ---- forward ---- */
 
-static const struct qni_algo *const forward_algos[] = {&qni_conv2d_tile,   /* CPU */
-                                                       &qni_conv2d_direct, /* any problem; keep it last */
-                                                       NULL};
+/* clang-format off */
+static const struct qni_algo *const forward_algos[] = {
+    &qni_conv2d_gemm,   /* GPU */
+    &qni_conv2d_tile,   /* CPU */
+    &qni_conv2d_direct, /* any problem; keep it last */
+    NULL
+};
+/* clang-format on */
 
 static qn_status forward_grad(struct qni_grad *c)
 {
@@ -60,9 +65,14 @@ const struct qni_op qni_op_conv2d = {
 
 /* ---- the image's gradient, and transposed convolution ---- */
 
-static const struct qni_algo *const data_algos[] = {&qni_conv2d_backward_data_tile,   /* CPU */
-                                                    &qni_conv2d_backward_data_direct, /* any problem; keep it last */
-                                                    NULL};
+/* clang-format off */
+static const struct qni_algo *const data_algos[] = {
+    &qni_conv2d_backward_data_gemm,   /* GPU */
+    &qni_conv2d_backward_data_tile,   /* CPU */
+    &qni_conv2d_backward_data_direct, /* any problem; keep it last */
+    NULL
+};
+/* clang-format on */
 
 static qn_status data_grad(struct qni_grad *c)
 {
@@ -92,10 +102,14 @@ const struct qni_op qni_op_conv2d_backward_data = {
 
 /* ---- the filter's gradient ---- */
 
+/* clang-format off */
 static const struct qni_algo *const filter_algos[] = {
+    &qni_conv2d_backward_filter_gemm,   /* GPU */
     &qni_conv2d_backward_filter_tile,   /* CPU */
     &qni_conv2d_backward_filter_direct, /* any problem; keep it last */
-    NULL};
+    NULL
+};
+/* clang-format on */
 
 static qn_status filter_grad(struct qni_grad *c)
 {

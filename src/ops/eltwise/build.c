@@ -190,6 +190,7 @@ qn_val qn_graph_where(qn_graph *g, qn_val condition, qn_val a, qn_val b)
 }
 
 qn_val qn_graph_identity(qn_graph *g, qn_val x) { return real(g, QNI_ELT_IDENTITY, x, 0, 0); }
+qn_val qn_graph_stop_gradient(qn_graph *g, qn_val x) { return real(g, QNI_ELT_STOP_GRADIENT, x, 0, 0); }
 qn_val qn_graph_neg(qn_graph *g, qn_val x) { return real(g, QNI_ELT_NEG, x, 0, 0); }
 qn_val qn_graph_abs(qn_graph *g, qn_val x) { return real(g, QNI_ELT_ABS, x, 0, 0); }
 qn_val qn_graph_sign(qn_graph *g, qn_val x) { return real(g, QNI_ELT_SIGN, x, 0, 0); }

@@ -165,6 +165,7 @@ static void grad_dropout(struct qni_elt_rule *r)
 
 static const struct qni_elt_info infos[QNI_ELT_KINDS] = {
     [QNI_ELT_IDENTITY] = UNARY("identity", "$a", .ints = true, .grad = grad_identity),
+    [QNI_ELT_STOP_GRADIENT] = UNARY("stop_gradient", "$a", .ints = true),
     [QNI_ELT_NEG] = UNARY("neg", "-$a", .ints = true, .grad = grad_neg),
     [QNI_ELT_ABS] = UNARY("abs", "fabs($a)", .ints = true, .int_text = "$a < $0 ? -$a : $a", BY_X(ABS_GRAD)),
     [QNI_ELT_SIGN] = UNARY("sign", "$a == $a ? sign($a) : $a", .ints = true,

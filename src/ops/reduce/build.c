@@ -70,9 +70,6 @@ qn_status qni_reduce_grad(struct qni_grad *c)
     case QNI_REDUCE_PROD: dx = grad_product(g, x, dy, attr.axes); break;
     case QNI_REDUCE_SUM_SQUARES: dx = qni_elt2(g, QNI_ELT_SQUARE_GRAD, dy, x, 0, 0); break;
     case QNI_REDUCE_SUM_ABS: dx = qni_elt2(g, QNI_ELT_ABS_GRAD, dy, x, 0, 0); break;
-    case QNI_REDUCE_LOGSUMEXP:
-        dx = qni_elt2(g, QNI_ELT_MUL, dy, qni_elt1(g, QNI_ELT_EXP, qni_elt2(g, QNI_ELT_SUB, x, y, 0, 0), 0, 0), 0, 0);
-        break;
     case QNI_REDUCE_ARGMAX:
     case QNI_REDUCE_ARGMIN:
     case QNI_REDUCE_KINDS: return QN_OK;
@@ -115,8 +112,8 @@ static qn_val reduce(qn_graph *g, qn_val x, enum qni_reduce_kind kind, const int
 
     if (st)
         return qni_graph_fail(g, st);
-    if (v && (v->dtype == QN_U8 || (v->dtype == QN_I32 && (kind == QNI_REDUCE_MEAN || kind == QNI_REDUCE_LOGSUMEXP))))
-        x = qn_graph_cast(g, x, kind == QNI_REDUCE_MEAN || kind == QNI_REDUCE_LOGSUMEXP ? QN_F32 : QN_I32);
+    if (v && (v->dtype == QN_U8 || (v->dtype == QN_I32 && kind == QNI_REDUCE_MEAN)))
+        x = qn_graph_cast(g, x, kind == QNI_REDUCE_MEAN ? QN_F32 : QN_I32);
     return qni_reduce_add(g, x, kind, mask, keepdims ? mask : 0);
 }
 
@@ -153,4 +150,47 @@ qn_val qn_graph_reduce_sum_squares(qn_graph *g, qn_val x, const int *axes, int n
 qn_val qn_graph_reduce_sum_abs(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims)
 {
     return reduce(g, x, QNI_REDUCE_SUM_ABS, axes, n, keepdims);
+}
+
+/* log(sum(exp(x - m))) + m, m the maximum, or 0 where that is not finite. */
+qn_val qn_graph_reduce_logsumexp(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims)
+{
+    const struct qni_value *v = qni_value_get(g, x);
+    uint32_t mask;
+    qn_status st = axes_of(g, x, axes, n, &mask);
+    qn_val m, y;
+
+    if (st)
+        return qni_graph_fail(g, st);
+    if (v && v->dtype > QN_BF16)
+        x = qn_graph_cast(g, x, QN_F32);
+    m = qn_graph_stop_gradient(g, qni_reduce_add(g, x, QNI_REDUCE_MAX, mask, mask));
+    m = qn_graph_where(g, qn_graph_is_finite(g, m), m, qn_graph_fill_like(g, m, QN_F32, 0));
+    y = qn_graph_exp(g, qn_graph_sub(g, x, m));
+    y = qn_graph_add(g, qn_graph_log(g, qni_reduce_add(g, y, QNI_REDUCE_SUM, mask, mask)), m);
+    return keepdims ? y : qni_remove_axes(g, y, mask);
+}
+
+static qn_val arg_reduce(qn_graph *g, qn_val x, enum qni_reduce_kind kind, int axis, bool keepdims)
+{
+    const struct qni_value *v = qni_value_get(g, x);
+    struct qni_reduce attr = { .kind = kind };
+    qn_status st = axes_of(g, x, &axis, 1, &attr.axes);
+
+    if (st)
+        return qni_graph_fail(g, st);
+    if (v && v->dtype != QN_F32 && v->dtype != QN_I32)
+        x = qn_graph_cast(g, x, v->dtype == QN_U8 ? QN_I32 : QN_F32);
+    attr.keep = keepdims ? attr.axes : 0;
+    return qni_node_add(g, &qni_op_arg_reduce, &attr, &x, 1, NULL);
+}
+
+qn_val qn_graph_argmax(qn_graph *g, qn_val x, int axis, bool keepdims)
+{
+    return arg_reduce(g, x, QNI_REDUCE_ARGMAX, axis, keepdims);
+}
+
+qn_val qn_graph_argmin(qn_graph *g, qn_val x, int axis, bool keepdims)
+{
+    return arg_reduce(g, x, QNI_REDUCE_ARGMIN, axis, keepdims);
 }

@@ -229,7 +229,7 @@ static bool group_applies(const struct qni_problem *p)
 
 /* ---- shape and gradient, those of arg max too ---- */
 
-static qn_status result_shape(struct qni_problem *p)
+qn_status qni_reduce_shape(struct qni_problem *p)
 {
     const struct qni_reduce *attr = p->attr;
     const qn_shape *x = &p->in[0].shape;
@@ -254,13 +254,13 @@ static qn_status shape(struct qni_problem *p)
 {
     const struct qni_reduce *attr = p->attr;
     qn_dtype d = p->in[0].dtype;
-    qn_status st = result_shape(p);
+    qn_status st = qni_reduce_shape(p);
 
     if (st)
         return st;
-    if (attr->kind >= QNI_REDUCE_LOGSUMEXP)
+    if (attr->kind >= QNI_REDUCE_ARGMAX)
         return qni_error(QN_E_ARG, "reduction %d is another operation", attr->kind);
-    if (d > QN_I32 || (d == QN_I32 && (attr->kind == QNI_REDUCE_MEAN || attr->kind == QNI_REDUCE_LOGSUMEXP)))
+    if (d > QN_I32 || (d == QN_I32 && attr->kind == QNI_REDUCE_MEAN))
         return qni_error(QN_E_ARG, "this reduction does not take %s values: cast them first", qn_dtype_name(d));
     return QN_OK;
 }
