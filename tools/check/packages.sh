@@ -4,12 +4,13 @@
 
 build_packages=(
     gcc g++ libc6-dev meson ninja-build pkg-config     # g++ only sees the headers, in a test
+    cmake                                              # meson writes the CMake package with it
     ocl-icd-opencl-dev ocl-icd-libopencl1              # OpenCL's headers and loader
     pocl-opencl-icd                                    # OpenCL on the CPU
     libclblast1 libclblast-dev                         # matrix products on GPUs
     zlib1g-dev                                         # .gz data sets
 )
-check_packages=("${build_packages[@]}" git cmake)
+check_packages=("${build_packages[@]}" git)
 
 # not_installed PACKAGE...: those of them, in one line; none where there is no dpkg to ask.
 not_installed() {
