@@ -11,9 +11,9 @@
  * % stride_h use the same filter rows r, every step_h-th one from the first, and so read a dense part of x: they are
  * one phase, and phases are work of their own. Columns likewise.
  *
- * The filter is packed: group_c zeros, rounded up to 16, which pixels outside x are read from, then [group][block of
- * QN_NV * QN_VW channels][r][s][c][QN_NV * QN_VW], channels past the last one zero. A tile's pixels follow each
- * other in a phase, from row to row and image to image, so that no shape leaves lanes idle.
+ * The filter is packed: zero_count zeros, which pixels outside x are read from, at least S * group_c of them, then
+ * [group][block of QN_NV * QN_VW channels][r][s][c][QN_NV * QN_VW], channels past the last one zero. A tile's pixels
+ * follow each other in a phase, from row to row and image to image, so that no shape leaves lanes idle.
  *
  * Grid: blocks of channels in a group; tiles of the largest phase; groups times phases. Local size 1.
  * Build parameters: QN_VW, QN_NV, QN_PX; QN_BIAS, QN_RESIDUAL 0 or 1; QN_ACT, QN_ACT_GRAD see common/act.clh. */
@@ -35,7 +35,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     long y0, __global const float *restrict bias, long bias0, __global const float *restrict residual, long residual0,
     __global const float *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int K, int R, int S,
     int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int groups, int step_h, int step_w,
-    int backward, float alpha)
+    int backward, int zero_count, float alpha)
 {
     const int group_c = C / groups, group_k = K / groups;
     const int group = (int)get_global_id(2) % groups, phase = (int)get_global_id(2) / groups;
@@ -47,6 +47,8 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     int move_h = stride_h, move_w = stride_w;   /* in x, for the next pixel of the phase */
     int tap_h = dilation_h, tap_w = dilation_w; /* in x, for the next filter row */
     int from_h = -top, from_w = -left, r0 = 0, s0 = 0;
+    int fold = !backward && dilation_w == 1 && groups == 1; /* a row of the filter meets neighbours in x: one long tap */
+    int terms = group_c;
     long at[QN_PX], out[QN_PX];
     int row[QN_PX], column[QN_PX];
     __global const float *restrict zeros = w + w0;
@@ -65,7 +67,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
         move_h = move_w = 1;
     }
     x += x0 + group * group_c;
-    w += w0 + (group_c + 15) / 16 * 16 +
+    w += w0 + zero_count +
          ((long)group * ((group_k + QN_BLOCK - 1) / QN_BLOCK) + get_global_id(0)) * R * S * group_c * QN_BLOCK;
     y += y0;
     {
@@ -75,6 +77,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
         for (int a = 0; a < QN_PX; a++) {
             row[a] = i * move_h + from_h;
             column[a] = j * move_w + from_w;
+            fold = fold && column[a] >= 0 && column[a] + S <= W;
             at[a] = (((long)n * H + row[a]) * W + column[a]) * C;
             out[a] = (((long)n * P + i * part_h + phase_h) * Q + j * part_w + phase_w) * K;
             j += a + 1 < count;
@@ -89,6 +92,10 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
 #pragma unroll
         for (int b = 0; b < QN_NV; b++)
             sum[a][b] = (QN_VF)(0.0f);
+    if (fold) {
+        step_w = S;
+        terms = S * group_c;
+    }
     for (int r = r0, th = 0; r < R; r += step_h, th += tap_h)
         for (int s = s0, tw = 0; s < S; s += step_w, tw += tap_w) {
             __global const float *restrict f = w + ((long)r * S + s) * group_c * QN_BLOCK;
@@ -98,7 +105,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
 #pragma unroll
             for (int a = 0; a < QN_PX; a++)
                 p[a] = (uint)(row[a] + th) < (uint)H && (uint)(column[a] + tw) < (uint)W ? x + at[a] + move : zeros;
-            for (int c = 0; c < group_c; c++) {
+            for (int c = 0; c < terms; c++) {
                 QN_VF fv[QN_NV];
 
 #pragma unroll
@@ -120,6 +127,37 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
 #pragma unroll
         for (int b = 0; b < QN_NV; b++)
             QN_VSTORE(sum[a][b], done + a * QN_BLOCK + b * QN_VW);
+#if QN_ACT <= 3 && QN_ACT_GRAD <= 3 /* short code, for every vector of a pixel */
+    if (lanes >= QN_BLOCK) {
+        QN_VF bv[QN_NV];
+
+#pragma unroll
+        for (int b = 0; b < QN_NV; b++)
+            bv[b] = QN_BIAS ? QN_VLOAD(bias + bias0 + group * group_k + k0 + b * QN_VW) : (QN_VF)(0.0f);
+#pragma unroll 1
+        for (int a = 0; a < count; a++) {
+            const long i = out[a] + group * group_k + k0;
+
+#pragma unroll
+            for (int b = 0; b < QN_NV; b++) {
+                QN_VF v = QN_VLOAD(done + a * QN_BLOCK + b * QN_VW);
+
+#if QN_BIAS
+                v += bv[b];
+#endif
+#if QN_RESIDUAL
+                v += QN_VLOAD(residual + residual0 + i + b * QN_VW);
+#endif
+                v = qn_act(v, alpha);
+#if QN_ACT_GRAD
+                v = qn_act_grad(v, QN_VLOAD(aux + aux0 + i + b * QN_VW), alpha);
+#endif
+                QN_VSTORE(v, y + i + b * QN_VW);
+            }
+        }
+        return;
+    }
+#endif
 #pragma unroll 1
     for (int b = 0; b < QN_BLOCK && b < lanes; b += QN_VW) {
 #if QN_BIAS

@@ -47,7 +47,7 @@ static void look(struct view *v, const struct qni_problem *p)
     v->terms = v->backward ? v->g.group_k : v->g.group_c;
     v->tile = qni_conv_tile(p, v->results);
     v->blocks = qni_ceil_div(v->results, v->tile.block);
-    v->zeros = qni_round_up(v->terms, 16);
+    v->zeros = qni_round_up(v->terms * v->g.S, 16);
     v->phases_h = v->backward ? v->g.stride_h : 1;
     v->phases_w = v->backward ? v->g.stride_w : 1;
 }
@@ -59,7 +59,7 @@ static bool applies(const struct qni_problem *p)
     look(&v, p);
     return qni_conv_epilogue(p) && v.g.N * v.g.P * v.g.Q <= INT32_MAX / 2 && v.g.N * v.g.H * v.g.W <= INT32_MAX / 2 &&
            v.g.H * v.g.W * v.g.C <= INT64_MAX / 8 && v.g.K * v.g.group_c * v.g.R * v.g.S <= INT64_MAX / 8 &&
-           (int64_t)v.phases_h * v.phases_w <= 256 && v.g.group_c * v.g.K <= INT32_MAX;
+           (int64_t)v.phases_h * v.phases_w <= 256 && v.g.group_c * v.g.K <= INT32_MAX && v.terms * v.g.S <= INT32_MAX / 2;
 }
 
 static void sizes(const struct qni_problem *p, struct qni_sizes *out)
@@ -130,6 +130,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_i32(r, l, v.backward ? qni_conv_step(v.g.stride_h, v.g.dilation_h) : 1);
     qni_i32(r, l, v.backward ? qni_conv_step(v.g.stride_w, v.g.dilation_w) : 1);
     qni_i32(r, l, v.backward);
+    qni_i32(r, l, v.zeros);
     qni_f32(r, l, p->epilogue.alpha);
     groups[0] = v.blocks;
     groups[1] = v.g.N * qni_ceil_div(v.backward ? v.g.H : v.g.P, v.phases_h) *
