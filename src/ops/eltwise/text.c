@@ -35,7 +35,9 @@ static const char *type_name(const struct qni_elt_writer *w, char c, char text[1
 
 static const char *lanes_text(const struct qni_elt_writer *w, char text[16])
 {
-    snprintf(text, 16, w->lanes > 1 ? "%d" : "", w->lanes);
+    text[0] = 0;
+    if (w->lanes > 1)
+        snprintf(text, 16, "%d", w->lanes);
     return text;
 }
 
