@@ -70,7 +70,10 @@ void qni_json_put_double(struct qni_json_out *o, const char *key, double v)
     char number[32];
 
     before(o, key, false);
-    qni_text_add(o->text, "%s%s%s", quote, qni_double_text(v, number, sizeof(number)), quote);
+    qni_double_text(v, number, sizeof(number));
+    if (strcmp(number, "-0") == 0) /* which would read as the integer 0 */
+        memcpy(number, "-0.0", sizeof("-0.0"));
+    qni_text_add(o->text, "%s%s%s", quote, number, quote);
 }
 
 void qni_json_put_float(struct qni_json_out *o, const char *key, float v)

@@ -80,6 +80,7 @@ SEEDS = {
         "deep": b"[" * 60 + b"]" * 60,
         "empty": b'{"": {}, "x": []}',
         "lines": b'{\r\n\t"a" : 1 ,\n "b":\n[ ]\n}\n',
+        "minus-zero": b"[-0e3, -0]",
         "special": b'["NaN", "Infinity", "-Infinity"]',
     },
 }

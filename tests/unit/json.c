@@ -237,21 +237,24 @@ static void writing(void)
         qni_json_close(&o, ']');
         qni_json_put_text(&o, "t", "a\"\\\n\x01\x7f\xe2\x82\xac\xff");
         qni_json_put_double(&o, "inf", HUGE_VAL);
+        qni_json_put_double(&o, "minus", -0.0);
         qni_json_close(&o, '}');
         CHECK_OK(t.status);
         CHECK_STR(t.data, compact
                               ? "{\"a\":-9223372036854775808,\"list\":[1,0.1,true,null],\"objects\":[{},{\"d\":0.1}],"
-                                "\"t\":\"a\\\"\\\\\\n\\u0001\\u007f\xe2\x82\xac\xef\xbf\xbd\",\"inf\":\"Infinity\"}"
+                                "\"t\":\"a\\\"\\\\\\n\\u0001\\u007f\xe2\x82\xac\xef\xbf\xbd\",\"inf\":\"Infinity\",\"minus\":-0.0}"
                               : "{\n  \"a\": -9223372036854775808,\n  \"list\": [1, 0.1, true, null],\n"
                                 "  \"objects\": [\n    {},\n    {\n      \"d\": 0.1\n    }\n  ],\n"
                                 "  \"t\": \"a\\\"\\\\\\n\\u0001\\u007f\xe2\x82\xac\xef\xbf\xbd\",\n"
-                                "  \"inf\": \"Infinity\"\n}\n");
+                                "  \"inf\": \"Infinity\",\n  \"minus\": -0.0\n}\n");
         CHECK_OK(parse(&j, t.data, t.length));
         root = qni_json_root(j);
         CHECK_OK(qni_json_get_text(&root, "t", &s));
         CHECK_STR(s, "a\"\\\n\x01\x7f\xe2\x82\xac\xef\xbf\xbd");
         CHECK_OK(qni_json_get_double(&root, "inf", &d));
         CHECK(d == HUGE_VAL);
+        CHECK_OK(qni_json_get_double(&root, "minus", &d));
+        CHECK(d == 0 && signbit(d));
         CHECK_OK(qni_json_member(&at, &root, "objects"));
         qni_json_free(&j);
     }
