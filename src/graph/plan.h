@@ -26,8 +26,6 @@ struct qni_optimizer {
      * count of each trained variable in the arenas. */
     qn_status (*append)(const void *opt, qn_graph *g, qn_val weights, qn_val gradients, const qn_val *slot,
                         qn_val device, const struct qni_segment_table *segments);
-    /* What a variable's gradient becomes before anything else, by further nodes; NULL: it stays. */
-    qn_val (*clip)(const void *opt, qn_graph *g, qn_val gradient);
     const void *opt;         /* borrowed */
 };
 

@@ -80,11 +80,25 @@ static qn_val norm_scale(qn_graph *g, qn_val x, float limit)
                             qn_graph_fill_like(g, norm, QN_F32, 1.0f));
 }
 
-static qn_val clip(const void *opt, qn_graph *g, qn_val gradient)
+/* Each variable's gradient to a norm of at most limit, where it lies. */
+static void clip_norms(qn_graph *g, qn_val gradients, float limit, const struct qni_segment_table *segments)
 {
-    const qn_optimizer *o = opt;
+    const qn_shape shape = qni_shape(2, (int64_t)segments->n, (int64_t)2);
+    qn_val in[2] = { gradients };
+    int64_t *bounds = NULL;
+    qn_status st = qni_calloc(g->ctx, &bounds, segments->n, 2 * sizeof(*bounds));
 
-    return qn_graph_mul(g, gradient, norm_scale(g, gradient, o->clip_norm));
+    if (st) {
+        qni_graph_fail(g, st);
+        return;
+    }
+    for (size_t i = 0; i < segments->n; i++) {
+        bounds[2 * i] = segments->first[i];
+        bounds[2 * i + 1] = segments->count[i];
+    }
+    in[1] = qni_constant(g, QN_I64, &shape, bounds);
+    qni_free(g->ctx, &bounds);
+    qni_node_add(g, &qni_op_clip_norms, &(struct qni_clip_norms){ limit }, in, 2, NULL);
 }
 
 static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gradients, const qn_val *slot, qn_val device,
@@ -97,10 +111,11 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
     qn_val in[6] = { weights, gradients }, scale = { 0 };
     int next = 0;
 
-    (void)segments;
     for (int k = 0; k < 3; k++)
         if (slots & 1u << k)
             in[2 + k] = slot[next++];
+    if (o->clip_norm > 0.0f)
+        clip_norms(g, gradients, o->clip_norm, segments);
     if (o->global_clip_norm > 0.0f)
         scale = norm_scale(g, gradients, o->global_clip_norm);
     in[5] = scale;
@@ -111,7 +126,7 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
 
 struct qni_optimizer qni_optimizer_plan(const qn_optimizer *o)
 {
-    struct qni_optimizer p = { .append = append, .opt = o, .clip = o->clip_norm > 0.0f ? clip : NULL };
+    struct qni_optimizer p = { .append = append, .opt = o };
     struct qni_update attr;
 
     if (o->kind != QN_OPTIMIZER_NONE)

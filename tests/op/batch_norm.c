@@ -132,7 +132,7 @@ static void ref_grad(const struct qni_problem *p, double *const *in, double **ou
 #define FILLS OPTEST_UNIFORM, OPTEST_POSITIVE, OPTEST_UNIFORM, OPTEST_UNIFORM, OPTEST_POSITIVE, OPTEST_UNIFORM
 #define CASE(n, N, H, W, C, without, ...) \
     {.name = n, .op = &qni_op_batch_norm, .attr = KERAS, .inputs = 5, .in = {{QN_F32, {4, {N, H, W, C}}}, CHANNELS(C)}, \
-     .fill = {FILLS}, .absent = without, .ref = ref, .no_grad = 24, __VA_ARGS__}
+     .fill = {FILLS}, .absent = without, .ref = ref, .no_grad = 24, .saved = 6, __VA_ARGS__}
 #define INFERENCE(n, N, C, without, ...) \
     {.name = n, .op = &qni_op_batch_norm_inference, .attr = KERAS, .inputs = 5, .in = {{QN_F32, {2, {N, C}}}, CHANNELS(C)}, \
      .fill = {FILLS}, .absent = without, .ref = ref_inference, .no_grad = 30, __VA_ARGS__}

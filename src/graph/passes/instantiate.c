@@ -203,11 +203,8 @@ qn_status qni_append_training(qn_graph *g, const struct qni_plan_request *rq, co
         goto done;
     if (rq->optimizer) {
         for (size_t i = 0; i < n; i++)
-            if (grad[i].id) {
-                qn_val dx = rq->optimizer->clip ? rq->optimizer->clip(rq->optimizer->opt, g, grad[i]) : grad[i];
-
-                placeable(g, dx, g->value[wrt[i].id].variable);
-            }
+            if (grad[i].id)
+                placeable(g, grad[i], g->value[wrt[i].id].variable);
         table = (struct qni_segment_table){ .n = n, .first = first, .count = count, .variable = variable };
         st = append_update(g, rq, &table);
     } else {

@@ -29,6 +29,11 @@ extern const struct qni_op qni_op_sgd, qni_op_adam, qni_op_rmsprop, qni_op_adagr
 /* Which slots a rule with these attributes has: bit k. */
 unsigned qni_update_slots(const struct qni_op *op, const struct qni_update *attr);
 
+struct qni_clip_norms { float limit; };
+/* g (updated), bounds i64 [segments, 2]: first element and number of each variable. Each segment is scaled to a norm of at
+ * most limit. No outputs. */
+extern const struct qni_op qni_op_clip_norms;
+
 /* The device's step block [words] i32 (updated): one more optimizer step was taken. */
 extern const struct qni_op qni_op_advance;
 
