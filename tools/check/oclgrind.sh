@@ -7,6 +7,8 @@ set -u
 log=$(mktemp) errors=$(mktemp)
 trap 'rm -f "$log" "$errors"' EXIT
 export OCL_ICD_VENDORS=/usr/lib/oclgrind/liboclgrind-rt-icd.so
+# It is a tool, so nothing takes it that does not name it.
+export QUERN_DEVICE=Oclgrind
 export OCLGRIND_DATA_RACES=1 OCLGRIND_CHECK_API=1 OCLGRIND_LOG=$log
 # Small cases, and a buffer of its own for every tensor: inside an arena nothing is out of bounds.
 export QUERN_TEST_SMALL=1 QUERN_DEBUG_ALLOC=1
