@@ -34,15 +34,25 @@ QN_API qn_val qn_graph_maximum(qn_graph *g, qn_val a, qn_val b);
 QN_API qn_val qn_graph_prelu(qn_graph *g, qn_val x, qn_val slope);
 
 /* Comparisons and logic give u8, 0 or 1, and have no gradient. */
+/** a == b */
 QN_API qn_val qn_graph_equal(qn_graph *g, qn_val a, qn_val b);
+/** a != b */
 QN_API qn_val qn_graph_not_equal(qn_graph *g, qn_val a, qn_val b);
+/** a < b */
 QN_API qn_val qn_graph_less(qn_graph *g, qn_val a, qn_val b);
+/** a <= b */
 QN_API qn_val qn_graph_less_equal(qn_graph *g, qn_val a, qn_val b);
+/** a > b */
 QN_API qn_val qn_graph_greater(qn_graph *g, qn_val a, qn_val b);
+/** a >= b */
 QN_API qn_val qn_graph_greater_equal(qn_graph *g, qn_val a, qn_val b);
+/** a != 0 and b != 0 */
 QN_API qn_val qn_graph_logical_and(qn_graph *g, qn_val a, qn_val b);
+/** a != 0 or b != 0 */
 QN_API qn_val qn_graph_logical_or(qn_graph *g, qn_val a, qn_val b);
+/** x == 0 */
 QN_API qn_val qn_graph_logical_not(qn_graph *g, qn_val x);
+/** neither infinite nor NaN */
 QN_API qn_val qn_graph_is_finite(qn_graph *g, qn_val x);
 
 /** condition != 0 ? a : b; all three broadcast; no gradient to the condition */
@@ -54,26 +64,42 @@ QN_API qn_val qn_graph_where(qn_graph *g, qn_val condition, qn_val a, qn_val b);
 
 QN_API qn_val qn_graph_identity(qn_graph *g, qn_val x); /**< a copy */
 QN_API qn_val qn_graph_stop_gradient(qn_graph *g, qn_val x); /**< x, through which no gradient flows */
+/** -x */
 QN_API qn_val qn_graph_neg(qn_graph *g, qn_val x);
 QN_API qn_val qn_graph_abs(qn_graph *g, qn_val x);    /**< gradient 0 at 0 */
 QN_API qn_val qn_graph_sign(qn_graph *g, qn_val x);   /**< no gradient */
+/** e to the power of x */
 QN_API qn_val qn_graph_exp(qn_graph *g, qn_val x);
+/** natural logarithm */
 QN_API qn_val qn_graph_log(qn_graph *g, qn_val x);
+/** log(1 + x), exact near 0 */
 QN_API qn_val qn_graph_log1p(qn_graph *g, qn_val x);
+/** exp(x) - 1, exact near 0 */
 QN_API qn_val qn_graph_expm1(qn_graph *g, qn_val x);
+/** square root */
 QN_API qn_val qn_graph_sqrt(qn_graph *g, qn_val x);
+/** 1 / sqrt(x) */
 QN_API qn_val qn_graph_rsqrt(qn_graph *g, qn_val x);
+/** x * x */
 QN_API qn_val qn_graph_square(qn_graph *g, qn_val x);
+/** 1 / x */
 QN_API qn_val qn_graph_reciprocal(qn_graph *g, qn_val x);
+/** sine of radians */
 QN_API qn_val qn_graph_sin(qn_graph *g, qn_val x);
+/** cosine of radians */
 QN_API qn_val qn_graph_cos(qn_graph *g, qn_val x);
 QN_API qn_val qn_graph_floor(qn_graph *g, qn_val x);  /**< no gradient */
 QN_API qn_val qn_graph_ceil(qn_graph *g, qn_val x);   /**< no gradient */
 QN_API qn_val qn_graph_round(qn_graph *g, qn_val x);  /**< halves to even; no gradient */
+/** error function */
 QN_API qn_val qn_graph_erf(qn_graph *g, qn_val x);
+/** max(x, 0) */
 QN_API qn_val qn_graph_relu(qn_graph *g, qn_val x);
+/** 1 / (1 + exp(-x)) */
 QN_API qn_val qn_graph_sigmoid(qn_graph *g, qn_val x);
+/** log(sigmoid(x)) */
 QN_API qn_val qn_graph_log_sigmoid(qn_graph *g, qn_val x);
+/** hyperbolic tangent */
 QN_API qn_val qn_graph_tanh(qn_graph *g, qn_val x);
 
 /**
@@ -121,7 +147,9 @@ QN_API qn_val qn_graph_random_normal(qn_graph *g, qn_val like, float mean, float
  * i32. The order of addition depends on sizes alone. An empty sum is 0, an
  * empty maximum -infinity. */
 
+/** sum */
 QN_API qn_val qn_graph_reduce_sum(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
+/** sum over the number of elements */
 QN_API qn_val qn_graph_reduce_mean(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
 /** gradient: shared evenly among ties */
 QN_API qn_val qn_graph_reduce_max(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
@@ -129,7 +157,9 @@ QN_API qn_val qn_graph_reduce_max(qn_graph *g, qn_val x, const int *axes, int n,
 QN_API qn_val qn_graph_reduce_min(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
 /** gradient: right with zeros among the factors too */
 QN_API qn_val qn_graph_reduce_prod(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
+/** sum of x * x */
 QN_API qn_val qn_graph_reduce_sum_squares(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
+/** sum of the absolute values */
 QN_API qn_val qn_graph_reduce_sum_abs(qn_graph *g, qn_val x, const int *axes, int n, bool keepdims);
 
 /** log(sum(exp(x))), without overflow on the way */

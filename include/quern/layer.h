@@ -37,11 +37,14 @@ typedef struct qn_dense_opt {
     int units;              /**< 1 or more; required */
     qn_act act;             /**< default linear */
     float act_alpha;        /**< the activation's parameter; 0: its default */
-    bool no_bias;
+    bool no_bias;           /**< nothing is added */
     qn_init kernel_init;    /**< default Glorot uniform */
     qn_init bias_init;      /**< default zeros */
-    float init_scale;
-    float kernel_l1, kernel_l2, bias_l1, bias_l2; /**< regularisers: added to the loss */
+    float init_scale;       /**< of the initialisers that have one; 0: its default */
+    float kernel_l1;        /**< regulariser: times the sum of the absolute values, added to the loss */
+    float kernel_l2;        /**< regulariser: times the sum of the squares */
+    float bias_l1;          /**< the same for the bias */
+    float bias_l2;          /**< the same for the bias */
     bool frozen;            /**< weights are not trained */
     const char *reuse;      /**< use the weights of the layer of that name instead of new ones */
     const char *name;       /**< default "dense", "dense_1", ... */
@@ -68,14 +71,17 @@ typedef struct qn_conv_opt {
     int pad[4];             /**< top, bottom, left, right, for QN_EXPLICIT */
     int output_padding[2];  /**< transposed alone: extra rows and columns at the end */
     qn_act act;             /**< default linear */
-    float act_alpha;
-    bool no_bias;
+    float act_alpha;        /**< the activation's parameter; 0: its default */
+    bool no_bias;           /**< nothing is added */
     qn_init kernel_init;    /**< default Glorot uniform */
     qn_init bias_init;      /**< default zeros */
-    float init_scale;
-    float kernel_l1, kernel_l2, bias_l1, bias_l2;
-    bool frozen;
-    const char *reuse;
+    float init_scale;       /**< of the initialisers that have one; 0: its default */
+    float kernel_l1;        /**< regulariser: times the sum of the absolute values, added to the loss */
+    float kernel_l2;        /**< regulariser: times the sum of the squares */
+    float bias_l1;          /**< the same for the bias */
+    float bias_l2;          /**< the same for the bias */
+    bool frozen;            /**< weights are not trained */
+    const char *reuse;      /**< use the weights of the layer of that name instead of new ones */
     const char *name;       /**< default "conv2d", "conv2d_1", ... */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_conv_opt;
@@ -106,7 +112,7 @@ typedef struct qn_pool_opt {
     qn_padding padding;     /**< default valid */
     int pad[4];             /**< for QN_EXPLICIT */
     bool keepdims;          /**< global pooling alone: keep axes of size 1 */
-    const char *name;
+    const char *name;       /**< default: what it is, numbered */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_pool_opt;
 
@@ -133,7 +139,7 @@ typedef struct qn_batchnorm_opt {
     bool no_scale;          /**< no gamma */
     bool no_center;         /**< no beta */
     bool frozen;            /**< gamma and beta are not trained and moving statistics are used, in training too */
-    const char *name;
+    const char *name;       /**< default: what it is, numbered */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_batchnorm_opt;
 
@@ -153,7 +159,7 @@ typedef struct qn_layer_opt {
     qn_act act;             /**< activation */
     float act_alpha;        /**< activation: its parameter; 0: its default */
     int pad[4];             /**< zero padding: top, bottom, left, right */
-    const char *name;
+    const char *name;       /**< default: what it is, numbered */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_layer_opt;
 

@@ -34,29 +34,33 @@ typedef enum qn_metric {
     QN_METRIC_MAE
 } qn_metric;
 
+/** Most outputs a model has. */
 #define QN_MAX_OUTPUTS 8
+/** Most metrics an output has. */
 #define QN_MAX_METRICS 8
 
 /** What qn_model_compile() is told. */
 typedef struct qn_compile_opt {
-    qn_optimizer optimizer;
+    qn_optimizer optimizer;               /**< default SGD, as made by qn_sgd(), qn_adam(), ... */
     qn_loss loss;                         /**< of every output that has none of its own below */
     bool from_logits;                     /**< cross-entropies: outputs are logits, not probabilities */
     float label_smoothing;                /**< cross-entropies but the sparse one */
     qn_metric metrics[QN_MAX_METRICS];    /**< of the first output; see output_metrics */
-    int top_k;
+    int top_k;                            /**< for QN_TOP_K; 0: 5 */
     qn_loss losses[QN_MAX_OUTPUTS];       /**< by output */
     float loss_weights[QN_MAX_OUTPUTS];   /**< 0: 1 */
     uint64_t seed;                        /**< of the initial weights, dropout and shuffling */
     uintptr_t reserved[8];                /**< must be zero */
 } qn_compile_opt;
 
-/** Numbers after an epoch or evaluation. Names and values stand side by side: "loss", "accuracy", "val_loss", ... */
+/** Most numbers qn_logs holds. */
 #define QN_MAX_LOGS 40
+
+/** Numbers after an epoch or evaluation. */
 typedef struct qn_logs {
-    int n;
-    char name[QN_MAX_LOGS][32];
-    double value[QN_MAX_LOGS];
+    int n;                      /**< how many */
+    char name[QN_MAX_LOGS][32]; /**< "loss", "accuracy", "val_loss", ... */
+    double value[QN_MAX_LOGS];  /**< beside its name */
 } qn_logs;
 
 /** The value of a name; NaN when there is none. Threads: any. */
@@ -72,10 +76,12 @@ typedef enum qn_event {
 
 /** Where a run stands. */
 typedef struct qn_progress {
-    qn_event event;
-    int epoch, epochs;          /**< epoch counts from 0 */
-    int64_t step, steps;        /**< of this epoch */
-    double samples_per_s;
+    qn_event event;             /**< why the callback is called */
+    int epoch;                  /**< from 0 */
+    int epochs;                 /**< where the run ends */
+    int64_t step;               /**< of this epoch */
+    int64_t steps;              /**< that this epoch has */
+    double samples_per_s;       /**< of this epoch */
     double seconds;             /**< since the epoch began */
     double waited;              /**< share of that time spent waiting for data, 0 to 1 */
     const qn_logs *logs;        /**< so far, or after the epoch; lent during the call */
@@ -83,9 +89,9 @@ typedef struct qn_progress {
 
 /** A callback; it may set *stop. What it returns, if not QN_OK, ends the run. Called from the thread that called fit. */
 typedef struct qn_callback {
-    qn_status (*call)(void *user, qn_model *m, const qn_progress *p, bool *stop);
+    qn_status (*call)(void *user, qn_model *m, const qn_progress *p, bool *stop); /**< what is called */
     void (*close)(void *user);  /**< NULL: nothing to give back */
-    void *user;
+    void *user;                 /**< handed to both */
 } qn_callback;
 
 /** What fit is told. */
@@ -95,20 +101,20 @@ typedef struct qn_fit_opt {
     int batch;                  /**< 0: 32 */
     qn_dataset *validation;     /**< borrowed; NULL: none, or validation_split */
     double validation_split;    /**< the last share of the samples, as Keras */
-    bool no_shuffle;
+    bool no_shuffle;            /**< samples in their own order, every epoch */
     int threads;                /**< that prepare data; 0: one or two; -1: none */
     qn_callback *callbacks;     /**< [callback_count] borrowed; called in order; their close is left to the caller */
-    int callback_count;
+    int callback_count;         /**< how many */
     FILE *progress;             /**< a bar where it is a terminal, else a line an epoch; NULL: nothing */
     uintptr_t reserved[8];      /**< must be zero */
 } qn_fit_opt;
 
 /** What a run of fit recorded. */
 typedef struct qn_history {
-    int epochs;
+    int epochs;                 /**< that were run to their end */
     qn_logs *epoch;             /**< [epochs] */
-    int64_t steps;
-    double seconds;
+    int64_t steps;              /**< in all */
+    double seconds;             /**< in all */
 } qn_history;
 
 /**
@@ -214,6 +220,7 @@ QN_API void qn_model_cancel(qn_model *m);
 
 /** Learning rate of the next steps. */
 QN_API qn_status qn_model_set_lr(qn_model *m, float lr);
+/** The same, as it is now. */
 QN_API float qn_model_lr(const qn_model *m);
 
 /** Epochs trained since the weights were initialised, before saving and loading included; 0 for NULL. */
@@ -222,17 +229,22 @@ QN_API int64_t qn_model_epochs(const qn_model *m);
 /** A table of layers, shapes and parameters, as text lines to a stream. */
 QN_API qn_status qn_model_summary(qn_model *m, FILE *to);
 
-/** Number of inputs or outputs, and their shapes with QN_ANY where a size is not fixed (the batch always). */
+/** Number of inputs. */
 QN_API int qn_model_inputs(const qn_model *m);
+/** Number of outputs. */
 QN_API int qn_model_outputs(const qn_model *m);
+/** Shape of an input, with QN_ANY where a size is not fixed (the batch always). */
 QN_API qn_status qn_model_input_shape(const qn_model *m, int input, qn_shape *shape, qn_dtype *dtype);
+/** Shape of an output, likewise. */
 QN_API qn_status qn_model_output_shape(const qn_model *m, int output, qn_shape *shape, qn_dtype *dtype);
 
-/** Weights by number: name "conv2d/kernel", shape; both lent. */
+/** Number of weights. */
 QN_API int qn_model_weights(const qn_model *m);
+/** A weight by its number: its name such as "conv2d/kernel", lent; its shape; whether it is trained. */
 QN_API qn_status qn_model_weight_info(const qn_model *m, int weight, const char **name, qn_shape *shape, bool *trained);
-/** Copy a weight's f32 elements from or to the host; bytes must be its size. */
+/** Copy a weight's f32 elements to the host; bytes must be its size. */
 QN_API qn_status qn_model_weight_read(qn_model *m, int weight, float *to, size_t bytes);
+/** Copy them from the host, likewise. */
 QN_API qn_status qn_model_weight_write(qn_model *m, int weight, const float *from, size_t bytes);
 
 /** What a compiled training or prediction plan takes, once a batch has run. */

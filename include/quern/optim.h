@@ -15,11 +15,12 @@ typedef enum qn_optimizer_kind {
 
 /** An optimizer and its numbers; zero means Keras's default. Make one with qn_sgd(), qn_adam() or qn_adamw(). */
 typedef struct qn_optimizer {
-    qn_optimizer_kind kind;
+    qn_optimizer_kind kind; /**< which */
     float lr;               /**< learning rate; 0: 0.01 for SGD, 0.001 for Adam */
     float momentum;         /**< SGD: 0 none */
     bool nesterov;          /**< SGD with momentum */
-    float beta1, beta2;     /**< Adam: 0: 0.9 and 0.999 */
+    float beta1;            /**< Adam: 0: 0.9 */
+    float beta2;            /**< Adam: 0: 0.999 */
     float epsilon;          /**< Adam: 0: 1e-7 */
     bool amsgrad;           /**< Adam */
     float weight_decay;     /**< decoupled: w -= lr * weight_decay * w before the update; 0 none */
