@@ -17,9 +17,9 @@
 #include "common/act.clh"
 
 /* Store sum as element i, of channel k. */
-static inline void QN_NAME(finish)(__global QN_T *restrict y, long i, int k, float sum,
-                                   __global const QN_T *restrict bias, __global const QN_T *restrict residual,
-                                   __global const QN_T *restrict aux, float alpha)
+static inline void QN_NAME(finish)(__global QN_T *y, long i, int k, float sum,
+                                   __global const QN_T *bias, __global const QN_T *residual,
+                                   __global const QN_T *aux, float alpha)
 {
 #if QN_BIAS
     sum += qn_load(bias, k);

@@ -26,7 +26,7 @@
 #include "conv/tile.clh"
 
 /* count pieces of n floats, from_step and to_step apart; what is left of to_step becomes zero. */
-static inline void QN_NAME(copy)(__local float *restrict to, int to_step, __global const float *restrict from,
+static inline void QN_NAME(copy)(__local float *to, int to_step, __global const float *from,
                                  long from_step, int n, int count)
 {
 #pragma unroll 1

@@ -47,7 +47,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     int move_h = stride_h, move_w = stride_w;   /* in x, for the next pixel of the phase */
     int tap_h = dilation_h, tap_w = dilation_w; /* in x, for the next filter row */
     int from_h = -top, from_w = -left, r0 = 0, s0 = 0;
-    int fold = !backward && dilation_w == 1 && groups == 1; /* a row of the filter meets neighbours in x: one long tap */
+    int fold = !backward && dilation_w == 1 && groups == 1; /* a filter row meets neighbours in x: one long tap */
     int terms = group_c;
     long at[QN_PX], out[QN_PX];
     int row[QN_PX], column[QN_PX];
