@@ -13,25 +13,6 @@
 
 QN_BEGIN_DECLS
 
-/** How a variable starts: Keras's initialisers and their defaults. */
-typedef enum qn_init {
-    QN_INIT_DEFAULT = 0,      /**< the layer's own default */
-    QN_INIT_ZEROS,
-    QN_INIT_ONES,
-    QN_INIT_CONSTANT,         /**< init_scale */
-    QN_INIT_UNIFORM,          /**< in [-s, s), s: init_scale, 0: 0.05 */
-    QN_INIT_NORMAL,           /**< mean 0, standard deviation init_scale, 0: 0.05 */
-    QN_INIT_TRUNCATED_NORMAL, /**< the same, drawn again beyond two standard deviations */
-    QN_INIT_GLOROT_UNIFORM,   /**< limit sqrt(6 / (fan_in + fan_out)) */
-    QN_INIT_GLOROT_NORMAL,    /**< truncated, variance 2 / (fan_in + fan_out) */
-    QN_INIT_HE_UNIFORM,       /**< limit sqrt(6 / fan_in) */
-    QN_INIT_HE_NORMAL,        /**< truncated, variance 2 / fan_in */
-    QN_INIT_LECUN_UNIFORM,    /**< limit sqrt(3 / fan_in) */
-    QN_INIT_LECUN_NORMAL,     /**< truncated, variance 1 / fan_in */
-    QN_INIT_ORTHOGONAL,       /**< gain init_scale, 0: 1 */
-    QN_INIT_IDENTITY          /**< gain init_scale, 0: 1; square matrices */
-} qn_init;
-
 /** Options of qn_dense(). */
 typedef struct qn_dense_opt {
     int units;              /**< 1 or more; required */

@@ -29,6 +29,7 @@ qn_status qni_graph_create(qn_graph **out, const qn_context *ctx, bool concrete)
 void qni_graph_destroy(qn_graph **graph)
 {
     qn_graph *g = *graph;
+    qn_context *owned;
 
     *graph = NULL;
     if (!g)
@@ -48,7 +49,10 @@ void qni_graph_destroy(qn_graph **graph)
     qni_free(g->ctx, &g->variable);
     qni_free(g->ctx, &g->input);
     qni_free(g->ctx, &g->label);
+    owned = g->owned;
     qni_free(g->ctx, &g);
+    if (owned)
+        qni_context_release(&owned);
 }
 
 qn_val qni_graph_fail(qn_graph *g, qn_status status)

@@ -76,6 +76,7 @@ struct qni_input {
 
 struct qn_graph {
     const qn_context *ctx;
+    qn_context *owned;             /* the same, retained; NULL where whoever made the graph keeps it */
     struct qni_value *value;       /* [0] is the invalid value */
     size_t values, value_capacity;
     struct qni_node *node;

@@ -63,6 +63,13 @@ qn_status qni_state_read(struct qni_state *s, size_t variable, int slot, void *t
 qn_status qni_state_reset_optimizer(struct qni_state *s);
 qn_status qni_state_device_block(struct qni_state *s, uint32_t words[QNI_BLOCK_WORDS], bool write);
 
+/* ---- init.c: initial values, from Philox by seed and variable ---- */
+
+/* stream: the variable's number. */
+qn_status qni_variable_init(const qn_context *ctx, const struct qni_variable *v, uint64_t seed, uint32_t stream, float *to);
+/* First values for all f32 variables. */
+qn_status qni_state_initialise(struct qni_state *s, uint64_t seed);
+
 /* ---- plan.c ---- */
 
 struct qni_plan_request {

@@ -247,24 +247,6 @@ static qn_status add_objective(qn_model *m)
     return st;
 }
 
-static qn_status initialise(qn_model *m)
-{
-    float *value = NULL;
-    int weights = qn_model_weights(m);
-    int64_t most = 0;
-    qn_status st;
-
-    for (int i = 0; i < weights; i++)
-        most = QNI_MAX(most, qni_elements(&m->g->variable[i].shape));
-    if ((st = qni_calloc(m->ctx, &value, (size_t)most, sizeof(*value))))
-        return st;
-    for (int i = 0; i < weights && !st; i++)
-        if (!(st = qni_variable_init(m->ctx, &m->g->variable[i], m->opt.seed, (uint32_t)i, value)))
-            st = qni_state_write(m->state, (size_t)i, -1, value);
-    qni_free(m->ctx, &value);
-    return st;
-}
-
 qn_status qn_model_compile(qn_model *m, const qn_compile_opt *opt)
 {
     static const qn_compile_opt none;
@@ -284,7 +266,7 @@ qn_status qn_model_compile(qn_model *m, const qn_compile_opt *opt)
     m->lr = m->optimizer.lr;
     m->update = qni_optimizer_plan(&m->optimizer);
     if ((st = add_objective(m)) || (st = qni_graph_status(m->g)) ||
-        (st = qni_state_create(&m->state, m->dev, m->g, m->update.slots)) || (st = initialise(m))) {
+        (st = qni_state_create(&m->state, m->dev, m->g, m->update.slots)) || (st = qni_state_initialise(m->state, m->opt.seed))) {
         /* A model that failed to compile stays uncompiled and keeps the reason. */
         qni_graph_fail(m->g, st);
         return st;

@@ -69,9 +69,6 @@ struct qn_model {
 };
 
 
-/* ---- init.c: initial values, from Philox by seed and variable ---- */
-qn_status qni_variable_init(const qn_context *ctx, const struct qni_variable *v, uint64_t seed, uint32_t stream, float *to);
-
 /* ---- step.c: batches through plans ---- */
 
 /* A batch on the host: pointers by input, target, weight. dtype and shape as in the dataset's fields. */

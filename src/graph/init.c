@@ -4,7 +4,7 @@
  * seed, variable and element. */
 #include <math.h>
 
-#include "model/model.h"
+#include "graph/plan.h"
 
 /* Draws of one variable in order. */
 struct draws {
@@ -143,4 +143,23 @@ draw_truncated:
         break;
     }
     return QN_OK;
+}
+
+qn_status qni_state_initialise(struct qni_state *s, uint64_t seed)
+{
+    const qn_context *ctx = s->dev->ctx;
+    float *value = NULL;
+    int64_t most = 0;
+    qn_status st;
+
+    for (size_t i = 0; i < s->variables; i++)
+        most = QNI_MAX(most, qni_elements(&s->g->variable[i].shape));
+    if ((st = qni_calloc(ctx, &value, (size_t)most, sizeof(*value))))
+        return st;
+    for (size_t i = 0; i < s->variables && !st; i++)
+        if (s->g->variable[i].dtype == QN_F32 &&
+            !(st = qni_variable_init(ctx, &s->g->variable[i], seed, (uint32_t)i, value)))
+            st = qni_state_write(s, i, -1, value);
+    qni_free(ctx, &value);
+    return st;
 }
