@@ -22,7 +22,8 @@ QN_BEGIN_DECLS
 
 /** Options of qn_op_matmul_plan(). */
 typedef struct qn_op_matmul_opt {
-    bool transpose_a, transpose_b; /**< the last two axes of that operand are exchanged */
+    bool transpose_a;              /**< the last two axes of a are exchanged */
+    bool transpose_b;              /**< the last two axes of b are exchanged */
     bool bias;                     /**< a third input [N] is added to every row */
     qn_act act;                    /**< applied last; those over an axis are operations of their own */
     float act_alpha;               /**< the activation's parameter, as it is */
