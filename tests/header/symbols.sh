@@ -34,7 +34,7 @@ result "nothing calls printf to stdout, exit, abort or fork" \
     "$(nm -D --undefined-only "$shared" | awk '{ sub(/@.*/, "", $2); print $2 }' |
         grep -Ex '(__)?(v?printf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort|fork|vfork|system|signal|stdout|stderr|rand|srand|gets|strcpy|strcat|sprintf)(_chk)?')"
 if [ $# -gt 0 ]; then
-    declared=$(cat "$@" | tr '\n' ' ' | grep -o 'QN_API [^;]*;' | sed 's/(.*//; s/.*[ *]//')
+    declared=$(sed -n 's/^QN_API [^(]*[ *]\([a-z0-9_]*\)(.*/\1/p' "$@")
     missing=
     for f in $declared; do
         echo "$exported" | grep -qx "$f" || missing="$missing
