@@ -24,6 +24,7 @@ static const struct {
     ENTRY(ReleaseCommandQueue),
     ENTRY(GetCommandQueueInfo),
     ENTRY(CreateBuffer),
+    ENTRY(CreateSubBuffer),
     ENTRY(RetainMemObject),
     ENTRY(ReleaseMemObject),
     ENTRY(GetMemObjectInfo),

@@ -32,6 +32,7 @@ struct qni_cl {
     cl_int (*ReleaseCommandQueue)(cl_command_queue);
     cl_int (*GetCommandQueueInfo)(cl_command_queue, cl_command_queue_info, size_t, void *, size_t *);
     cl_mem (*CreateBuffer)(cl_context, cl_mem_flags, size_t, void *, cl_int *);
+    cl_mem (*CreateSubBuffer)(cl_mem, cl_mem_flags, cl_buffer_create_type, const void *, cl_int *);
     cl_int (*RetainMemObject)(cl_mem);
     cl_int (*ReleaseMemObject)(cl_mem);
     cl_int (*GetMemObjectInfo)(cl_mem, cl_mem_info, size_t, void *, size_t *);
@@ -190,7 +191,8 @@ struct qn_device {
     struct qni_pool *pool;
     bool profiling;           /* the compute queue measures; $QUERN_PROFILE */
     bool wrapped;             /* the application's context and queue */
-    pthread_mutex_t lock;     /* programs and build log */
+    bool blas_tuned;          /* CLBlast has our parameters for this device; under lock */
+    pthread_mutex_t lock;     /* programs, build log, blas_tuned */
     char *build_log;
     atomic_bool lost;
 };

@@ -14,8 +14,11 @@ void qni_recorder_free(struct qni_recorder *r)
 {
     if (!r->ctx)
         return;
-    for (size_t i = 0; i < r->launches; i++)
+    for (size_t i = 0; i < r->launches; i++) {
+        if (r->launch[i].release)
+            r->launch[i].release(r->launch[i].state);
         qni_free(r->ctx, &r->launch[i].state);
+    }
     for (size_t i = 0; i < r->texts; i++)
         qni_free(r->ctx, &r->text[i]);
     qni_free(r->ctx, &r->launch);

@@ -64,6 +64,7 @@ struct qni_launch {
     qn_status (*call)(void *state, qn_device *dev, cl_command_queue queue, const cl_mem *mem, const int64_t *offset,
                       cl_event *event);
     void *state;         /* qni_free'd with the recorder or executable; call records only */
+    void (*release)(void *state); /* gives back what state holds, before that; or NULL */
 };
 
 struct qni_loop { int first, last; int64_t times; bool reverse; }; /* launches [first,last), get_global_id(2) = iteration */

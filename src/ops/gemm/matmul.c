@@ -215,10 +215,12 @@ static qn_status grad(struct qni_grad *c)
     return c->g->status;
 }
 
-static const struct qni_algo *const algos[] = {&qni_gemm_cpu,    /* sizes below 2^31 */
-                                               &qni_gemm_gpu,    /* sizes below 2^31; work-groups of 64 */
-                                               &qni_gemm_simple, /* always applies; keep it last */
-                                               NULL};
+static const struct qni_algo *const algos[] = {
+    &qni_gemm_cpu,     /* sizes below 2^31 */
+    &qni_gemm_gpu,     /* sizes below 2^31; work-groups of 64 */
+    &qni_gemm_clblast, /* by name only; no epilogue */
+    &qni_gemm_simple,  /* always applies; keep it last */
+    NULL};
 
 const struct qni_op qni_op_matmul = {
     .flags = QNI_OP_EPILOGUE,
