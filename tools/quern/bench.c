@@ -20,6 +20,7 @@ static const struct workload {
     { "gemm", bench_gemm, true, false, "matrix products of 256, 512, 1024, 2048" },
     { "conv", bench_conv, true, false, "3x3 convolution, batch 32, 56x56, 64 to 64 channels, and both gradients" },
     { "cnn", bench_cnn, true, false, "the model cnn on 28x28 images: training with batch 64, inference with 64 and 1" },
+    { "convstack", bench_convstack, true, false, "the model convstack on 32x32 images, batch 32" },
     { "startup", bench_startup, false, true, "a process's start to cnn's first trained batch, cold and with a warm store" },
     { "memory", bench_memory, false, true, "peak memory of training cnn with batch 64" },
 };
@@ -149,7 +150,7 @@ static const char *describe(char *text, size_t bytes)
 {
     size_t n = 0;
 
-    n += (size_t)snprintf(text, bytes, "Measure workloads, all of the first three when none is named:\n");
+    n += (size_t)snprintf(text, bytes, "Measure workloads, all of the first four when none is named:\n");
     for (size_t i = 0; i < WORKLOADS && n < bytes; i++)
         n += (size_t)snprintf(text + n, bytes - n, "  %-10s %s\n", workloads[i].name, workloads[i].about);
     if (n < bytes)

@@ -188,7 +188,7 @@ qn_status bench_memory(struct bench *b)
         json_text(&j, "device", c.device);
         json_object_end(&j);
     } else {
-        printf("%-10s %-16s batch %-4lld %10.1f MiB of the process, %.1f MiB of them or beside them on the device\n", "memory",
+        printf("%-10s %-16s batch %-4lld %10.1f MiB in the process, %.1f MiB in device buffers\n", "memory",
                "train", (long long)(b->batch ? b->batch : 64), c.rss_bytes / 1048576.0, (double)c.device_bytes / 1048576.0);
     }
     return QN_OK;

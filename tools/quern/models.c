@@ -20,6 +20,7 @@ static const struct network networks[] = {
     { "cnn", { 32, 64 }, { 1, 1 }, true, false, 64 },
     { "cnn-dense128", { 32, 64 }, { 1, 1 }, true, false, 128 },
     { "cnn-small", { 32 }, { 1 }, true, false, 128 },
+    { "convstack", { 64, 64, 128, 128, 256, 256 }, { 1, 1, 2, 1, 2, 1 }, false, true, 0 },
 };
 
 #define NETWORKS (sizeof(networks) / sizeof(networks[0]))
@@ -54,7 +55,7 @@ static qn_val convolutions(qn_model *m, qn_val x, const struct network *net)
                                               .padding = net->norm ? QN_SAME : QN_VALID, .no_bias = net->norm,
                                               .act = net->norm ? QN_LINEAR : QN_RELU });
         if (net->norm)
-            x = qn_activation(m, x, QN_RELU, NULL);
+            x = qn_activation(m, qn_batchnorm(m, x, NULL), QN_RELU, NULL);
         if (net->pool)
             x = qn_maxpool2d(m, x, NULL);
     }

@@ -77,6 +77,32 @@ static qn_status show_start(const struct state *s)
     return qn_model_summary(s->m, stdout);
 }
 
+/* The saved model must be of the kind that was named: the same weights. */
+static qn_status check_saved(const struct state *s)
+{
+    qn_model *named = NULL;
+    char text[256];
+    bool same;
+    qn_status st;
+
+    if (!(st = models_build(&named, s->dev, s->job->model, &s->data.sample, s->data.classes)))
+        st = models_compile(named, s->data.classes, 0.0f, 0);
+    same = !st && qn_model_weights(named) == qn_model_weights(s->m);
+    for (int i = 0; same && i < qn_model_weights(named); i++) {
+        qn_shape a, b;
+
+        same = !qn_model_weight_info(named, i, NULL, &a, NULL) && !qn_model_weight_info(s->m, i, NULL, &b, NULL) &&
+               a.rank == b.rank;
+        for (int k = 0; same && k < a.rank; k++)
+            same = a.dim[k] == b.dim[k];
+    }
+    qn_model_destroy(&named);
+    if (st || same)
+        return st;
+    snprintf(text, sizeof(text), "the model in %.150s is not %s for these data", s->job->resume, s->job->model);
+    return qn_error_set(QN_E_ARG, text);
+}
+
 /* A new model, or the saved one. */
 static qn_status make_model(struct state *s)
 {
@@ -84,7 +110,7 @@ static qn_status make_model(struct state *s)
     qn_status st;
 
     if (job->resume) {
-        if ((st = qn_model_load(&s->m, s->dev, job->resume)))
+        if ((st = qn_model_load(&s->m, s->dev, job->resume)) || (job->model && (st = check_saved(s))))
             return st;
         return job->lr > 0.0 ? qn_model_set_lr(s->m, (float)job->lr) : QN_OK;
     }
@@ -251,6 +277,7 @@ static int run(int argc, char **argv)
         "  cnn           Conv32 3x3 relu, MaxPool2, Conv64 3x3 relu, MaxPool2, Dense64 relu, Dense\n"
         "  cnn-dense128  the same with Dense128\n"
         "  cnn-small     Conv32 3x3 relu, MaxPool2, Dense128 relu, Dense\n"
+        "  convstack     six 3x3 convolutions with batch normalisation, 64 to 256 filters, global average, Dense\n"
         "The last layer and the loss follow from the data. SIGINT and SIGTERM end the run after the\n"
         "current batch, with what is trained saved if --save is given; a second one ends it at once.\n\n"
         "Exit status: 0 trained and tested, 1 failed, 2 wrong command line, 3 no device, 130 and 143\n"
