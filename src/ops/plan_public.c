@@ -61,7 +61,8 @@ static void pair(int32_t to[2], const int from[2])
 
 /* ---- matrix product ---- */
 
-qn_status qn_op_matmul_plan(qn_op **out, qn_device *dev, const qn_shape *a, const qn_shape *b, const qn_op_matmul_opt *opt)
+qn_status qn_op_matmul_plan(qn_op **out, qn_device *dev, const qn_shape *a, const qn_shape *b,
+                            const qn_op_matmul_opt *opt)
 {
     static const qn_op_matmul_opt defaults;
     const qn_op_matmul_opt *o = opt ? opt : &defaults;
@@ -95,7 +96,8 @@ static qn_status forward_alone(const qn_op_conv2d_opt *opt)
     return opt->bias || opt->act ? qni_error(QN_E_ARG, "a gradient takes no bias and no activation") : QN_OK;
 }
 
-qn_status qn_op_conv2d_plan(qn_op **out, qn_device *dev, const qn_shape *x, const qn_shape *w, const qn_op_conv2d_opt *opt)
+qn_status qn_op_conv2d_plan(qn_op **out, qn_device *dev, const qn_shape *x, const qn_shape *w,
+                            const qn_op_conv2d_opt *opt)
 {
     const qn_op_conv2d_opt *o = opt ? opt : &conv_defaults;
     struct qni_conv a = conv_attr(o);
@@ -207,8 +209,8 @@ qn_status qn_op_avgpool2d_backward_plan(qn_op **out, qn_device *dev, const qn_sh
 
 /* ---- softmax, activations, reductions ---- */
 
-static qn_status plan_softmax(qn_op **out, qn_device *dev, const struct qni_op *op, int inputs, const qn_shape *x, int axis,
-                              bool log)
+static qn_status plan_softmax(qn_op **out, qn_device *dev, const struct qni_op *op, int inputs, const qn_shape *x,
+                              int axis, bool log)
 {
     struct qni_softmax a = { .axis = axis, .log = log };
 

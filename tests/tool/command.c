@@ -251,7 +251,8 @@ static void tables(void)
 {
     struct command_result r;
     struct qni_json *j;
-    FILE *f = fopen(file("classes.csv"), "w"), *g = fopen(file("numbers.csv"), "w"), *h = fopen(file("features.csv"), "w");
+    FILE *f = fopen(file("classes.csv"), "w"), *g = fopen(file("numbers.csv"), "w");
+    FILE *h = fopen(file("features.csv"), "w");
 
     /* Two classes that one line divides, and a sum. */
     for (int i = 0; f && g && h && i < 400; i++) {
@@ -267,13 +268,14 @@ static void tables(void)
         fclose(g);
     if (h)
         fclose(h);
-    command_run(&r, line("train mlp --data csv:%s --batch 16 --lr 0.01 --epochs 15 --json --save %s", file("classes.csv"), file("c.qn")),
-                0);
+    command_run(&r, line("train mlp --data csv:%s --batch 16 --lr 0.01 --epochs 15 --json --save %s",
+                         file("classes.csv"), file("c.qn")), 0);
     j = command_line_json(r.out, command_lines(r.out) - 1);
     CHECK(command_number(j, "test_accuracy") > 0.9);
     qni_json_free(&j);
     command_free(&r);
-    command_run(&r, line("evaluate %s --data csv:%s --label class --split 0.2 --json", file("c.qn"), file("classes.csv")), 0);
+    command_run(&r, line("evaluate %s --data csv:%s --label class --split 0.2 --json", file("c.qn"),
+                         file("classes.csv")), 0);
     j = command_line_json(r.out, 0);
     CHECK_INT(command_number(j, "samples"), 80);
     qni_json_free(&j);
@@ -282,15 +284,16 @@ static void tables(void)
     CHECK_INT(command_lines(r.out), 400);
     command_free(&r);
 
-    command_run(&r, line("train mlp --data csv:%s --label 1 --target number --batch 16 --lr 0.01 --epochs 15 --json --save %s",
-                         file("numbers.csv"), file("n.qn")), 0);
+    command_run(&r,
+                line("train mlp --data csv:%s --label 1 --target number --batch 16 --lr 0.01 --epochs 15 --json "
+                     "--save %s", file("numbers.csv"), file("n.qn")), 0);
     j = command_line_json(r.out, command_lines(r.out) - 1);
     CHECK(command_number(j, "test_loss") < 0.05);
     CHECK(command_number(j, "test_mae") < 0.2);
     qni_json_free(&j);
     command_free(&r);
-    command_run(&r, line("predict %s --data csv:%s --label 1 --target number --count 1 --json", file("n.qn"), file("numbers.csv")),
-                0);
+    command_run(&r, line("predict %s --data csv:%s --label 1 --target number --count 1 --json", file("n.qn"),
+                         file("numbers.csv")), 0);
     j = command_line_json(r.out, 0);
     CHECK(fabs(command_number(j, "value") - command_number(j, "label")) < 0.5);
     qni_json_free(&j);
@@ -384,8 +387,8 @@ int main(int argc, char **argv)
     test_run("command: every operation is listed with its tests", ops);
     test_run("command: bench", bench);
     for (size_t i = 0; i < 12; i++) {
-        static const char *const left[] = { "damaged.qn", "bad.csv", "table.csv", "a.qn", "half.qn", "whole.qn", "resumed.qn",
-                                            "early.qn", "classes.csv", "numbers.csv", "features.csv", "c.qn" };
+        static const char *const left[] = { "damaged.qn", "bad.csv", "table.csv", "a.qn", "half.qn", "whole.qn",
+                                            "resumed.qn", "early.qn", "classes.csv", "numbers.csv", "features.csv", "c.qn" };
 
         unlink(file(left[i]));
     }

@@ -46,7 +46,8 @@ static const float x[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 }, w[] = { 1, 0, 0, -1 }, d
 static void matmul(void)
 {
     const qn_shape a = { 2, { 2, 3 } }, b = { 2, { 3, 2 } }, bt = { 2, { 2, 3 } }, bias = { 1, { 2 } };
-    const float av[] = { 1, 2, 3, 4, 5, 6 }, bv[] = { 1, 0, 0, 1, 1, 1 }, btv[] = { 1, 0, 1, 0, 1, 1 }, c[] = { -5, 0.5f };
+    const float av[] = { 1, 2, 3, 4, 5, 6 }, bv[] = { 1, 0, 0, 1, 1, 1 }, btv[] = { 1, 0, 1, 0, 1, 1 };
+    const float c[] = { -5, 0.5f };
     qn_op *op = NULL;
 
     CHECK_OK(qn_op_matmul_plan(&op, test_device(), &a, &b, NULL));
@@ -72,8 +73,10 @@ static void conv2d(void)
     CHECK(*qn_op_algorithm(op) != '\0');
     qn_op_destroy(&op);
     CHECK_OK(qn_op_conv2d_plan(&op, test_device(), &image, &filter,
-                               &(qn_op_conv2d_opt){ .stride = { 2 }, .padding = QN_SAME, .bias = true, .act = QN_RELU }));
-    run(op, 3, (qn_shape[]){ image, filter, bias }, (const float *[]){ x, w, (float[]){ 5 } }, (float[]){ 1, 8, 12, 14 }, 4);
+                               &(qn_op_conv2d_opt){ .stride = { 2 }, .padding = QN_SAME, .bias = true,
+                                                    .act = QN_RELU }));
+    run(op, 3, (qn_shape[]){ image, filter, bias }, (const float *[]){ x, w, (float[]){ 5 } },
+        (float[]){ 1, 8, 12, 14 }, 4);
     qn_op_destroy(&op);
     CHECK_OK(qn_op_conv2d_backward_data_plan(&op, test_device(), &inner, &filter, &image, NULL));
     run(op, 3, (qn_shape[]){ inner, filter, image }, (const float *[]){ dy, w, x },
@@ -115,7 +118,8 @@ static void rows(void)
     run(op, 1, &shape, (const float *[]){ v }, y, 4);
     qn_op_destroy(&op);
     CHECK_OK(qn_op_softmax_backward_plan(&op, test_device(), &shape, 1, false));
-    run(op, 2, (qn_shape[]){ shape, shape }, (const float *[]){ dy, y }, (float[]){ -0.1875f, 0.1875f, -0.25f, 0.25f }, 4);
+    run(op, 2, (qn_shape[]){ shape, shape }, (const float *[]){ dy, y }, (float[]){ -0.1875f, 0.1875f, -0.25f, 0.25f },
+        4);
     qn_op_destroy(&op);
     CHECK_OK(qn_op_act_plan(&op, test_device(), &shape, QN_LEAKY_RELU, 0.5f));
     run(op, 1, &shape, (const float *[]){ v }, (float[]){ 0, v[1], -0.5f, -0.5f }, 4);
@@ -145,15 +149,17 @@ static void mistakes(void)
                  QN_E_ARG, "no algorithm none");
     CHECK_STATUS(qn_op_conv2d_plan(&op, test_device(), &image, &filter, &(qn_op_conv2d_opt){ .reserved = { 0, 1 } }),
                  QN_E_ARG, "reserved[1]");
-    CHECK_STATUS(qn_op_conv2d_plan(&op, test_device(), &image, &filter, &(qn_op_conv2d_opt){ .act = (qn_act)99 }), QN_E_ARG,
-                 "activation");
+    CHECK_STATUS(qn_op_conv2d_plan(&op, test_device(), &image, &filter, &(qn_op_conv2d_opt){ .act = (qn_act)99 }),
+                 QN_E_ARG, "activation");
     CHECK_STATUS(qn_op_conv2d_backward_data_plan(&op, test_device(), &inner, &filter, &image,
                                                  &(qn_op_conv2d_opt){ .bias = true }),
                  QN_E_ARG, "no bias");
     CHECK_STATUS(qn_op_conv2d_backward_filter_plan(&op, test_device(), &image, &inner, NULL, NULL), QN_E_ARG, "filter");
     CHECK_STATUS(qn_op_act_plan(&op, test_device(), &image, (qn_act)99, 0.0f), QN_E_ARG, "activation");
-    CHECK_STATUS(qn_op_reduce_plan(&op, test_device(), &image, QN_REDUCE_SUM, (int[]){ 4 }, 1, false), QN_E_ARG, "axis 4");
-    CHECK_STATUS(qn_op_reduce_plan(&op, test_device(), &image, QN_REDUCE_SUM, (int[]){ 1, -3 }, 2, false), QN_E_ARG, "twice");
+    CHECK_STATUS(qn_op_reduce_plan(&op, test_device(), &image, QN_REDUCE_SUM, (int[]){ 4 }, 1, false), QN_E_ARG,
+                 "axis 4");
+    CHECK_STATUS(qn_op_reduce_plan(&op, test_device(), &image, QN_REDUCE_SUM, (int[]){ 1, -3 }, 2, false), QN_E_ARG,
+                 "twice");
     CHECK_STATUS(qn_op_maxpool2d_backward_plan(&op, test_device(), NULL, NULL), QN_E_ARG, "x is NULL");
     CHECK(!op);
 }

@@ -21,7 +21,8 @@ static const struct workload {
     { "conv", bench_conv, true, false, "3x3 convolution, batch 32, 56x56, 64 to 64 channels, and both gradients" },
     { "cnn", bench_cnn, true, false, "the model cnn on 28x28 images: training with batch 64, inference with 64 and 1" },
     { "convstack", bench_convstack, true, false, "the model convstack on 32x32 images, batch 32" },
-    { "startup", bench_startup, false, true, "a process's start to cnn's first trained batch, cold and with a warm store" },
+    { "startup", bench_startup, false, true,
+      "a process's start to cnn's first trained batch, cold and with a warm store" },
     { "memory", bench_memory, false, true, "peak memory of training cnn with batch 64" },
 };
 
@@ -83,8 +84,8 @@ void bench_print(const struct bench *b, struct figure *f)
 
         if (f->n || f->batch)
             snprintf(size, sizeof(size), "%s%lld", f->n ? "n " : "batch ", (long long)(f->n ? f->n : f->batch));
-        printf("%-10s %-16s %-10s %10.3f ms median %10.3f ms least of %-6lld", f->workload, f->phase, size, median, f->ms[0],
-               (long long)f->runs);
+        printf("%-10s %-16s %-10s %10.3f ms median %10.3f ms least of %-6lld", f->workload, f->phase, size, median,
+               f->ms[0], (long long)f->runs);
         if (rate > 0.0)
             printf(" %8.1f GFLOP/s", rate);
         printf("%s%s\n", f->algorithm ? "  " : "", f->algorithm ? f->algorithm : "");

@@ -20,7 +20,8 @@ struct work {
 static qn_status train(void *user)
 {
     struct work *w = user;
-    qn_status st = qn_model_train_batch(w->m, (const void *[]){ w->x }, (const void *[]){ w->label }, NULL, w->batch, NULL);
+    qn_status st = qn_model_train_batch(w->m, (const void *[]){ w->x }, (const void *[]){ w->label }, NULL, w->batch,
+                                        NULL);
 
     return st ? st : qn_device_finish(w->b->dev);
 }

@@ -48,8 +48,8 @@ static bool read_line(FILE *from, struct child *c)
 static qn_status run_child(struct child *c, const struct bench *b, int steps)
 {
     char count[16], batch[32];
-    char *argv[] = { "quern", "bench", "cnn", "--steps", count, "--batch", batch, "--device", (char *)(b->select ? b->select : ""),
-                     NULL };
+    char *select = (char *)(b->select ? b->select : "");
+    char *argv[] = { "quern", "bench", "cnn", "--steps", count, "--batch", batch, "--device", select, NULL };
     posix_spawn_file_actions_t actions;
     double begun = bench_now();
     struct rusage usage;
@@ -118,8 +118,9 @@ static qn_status use_store(char *dir, size_t bytes)
 
 static qn_status print(struct bench *b, const struct child *c, const char *phase, double *ms, int64_t runs)
 {
-    struct figure f = { .workload = "startup", .phase = phase, .batch = b->batch ? b->batch : 64, .ms = ms, .runs = runs };
+    struct figure f = { .workload = "startup", .phase = phase, .ms = ms, .runs = runs };
 
+    f.batch = b->batch ? b->batch : 64;
     snprintf(b->device.name, sizeof(b->device.name), "%s", c->device);
     bench_print(b, &f);
     return QN_OK;
@@ -189,7 +190,8 @@ qn_status bench_memory(struct bench *b)
         json_object_end(&j);
     } else {
         printf("%-10s %-16s batch %-4lld %10.1f MiB in the process, %.1f MiB in device buffers\n", "memory",
-               "train", (long long)(b->batch ? b->batch : 64), c.rss_bytes / 1048576.0, (double)c.device_bytes / 1048576.0);
+               "train", (long long)(b->batch ? b->batch : 64), c.rss_bytes / 1048576.0,
+               (double)c.device_bytes / 1048576.0);
     }
     return QN_OK;
 }

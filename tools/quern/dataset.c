@@ -34,7 +34,8 @@ static qn_status open_named(qn_dataset **out, qn_context *ctx, const struct data
     int n = snprintf(name, sizeof(name), "%s:%s", o->name, part);
 
     if (n < 0 || (size_t)n >= sizeof(name))
-        return fail(QN_E_ARG, "no data set is called %.100s: expected digits, mnist, fashion-mnist or csv:FILE", o->name);
+        return fail(QN_E_ARG, "no data set is called %.100s: expected digits, mnist, fashion-mnist or csv:FILE",
+                    o->name);
     return qn_dataset_open(out, name, &(qn_dataset_opt){ .context = ctx, .data_dir = o->dir });
 }
 
@@ -125,7 +126,8 @@ qn_status dataset_targets(double **out, const qn_context *ctx, const qn_dataset 
     qn_status st = QN_OK;
 
     *out = NULL;
-    if (!f || (f->dtype != QN_I32 && f->dtype != QN_F32) || f->shape.rank > 1 || (f->shape.rank && f->shape.dim[0] != 1))
+    if (!f || (f->dtype != QN_I32 && f->dtype != QN_F32) || f->shape.rank > 1 ||
+        (f->shape.rank && f->shape.dim[0] != 1))
         return QN_OK;
     if (!(*out = qn_context_alloc(ctx, (size_t)n * sizeof(**out))))
         return QN_E_HOST_MEMORY;

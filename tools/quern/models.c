@@ -51,7 +51,8 @@ const char *models_names(char *text, size_t bytes)
 static qn_val convolutions(qn_model *m, qn_val x, const struct network *net)
 {
     for (int i = 0; i < MOST_CONV && net->filters[i]; i++) {
-        x = qn_conv2d(m, x, &(qn_conv2d_opt){ .filters = net->filters[i], .kernel = { 3, 3 }, .stride = { net->stride[i] },
+        x = qn_conv2d(m, x, &(qn_conv2d_opt){ .filters = net->filters[i], .kernel = { 3, 3 },
+                                              .stride = { net->stride[i] },
                                               .padding = net->norm ? QN_SAME : QN_VALID, .no_bias = net->norm,
                                               .act = net->norm ? QN_LINEAR : QN_RELU });
         if (net->norm)
@@ -73,7 +74,8 @@ qn_status models_build(qn_model **out, qn_device *dev, const char *name, const q
     if (!net) {
         char names[128];
 
-        snprintf(text, sizeof(text), "there is no model %.32s: choose one of %s", name, models_names(names, sizeof(names)));
+        snprintf(text, sizeof(text), "there is no model %.32s: choose one of %s", name,
+                 models_names(names, sizeof(names)));
         return qn_error_set(QN_E_ARG, text);
     }
     if (net->filters[0] && sample->rank != 3) {
@@ -89,7 +91,8 @@ qn_status models_build(qn_model **out, qn_device *dev, const char *name, const q
         x = qn_flatten(*out, x);
     if (net->units)
         x = qn_dense(*out, x, &(qn_dense_opt){ .units = net->units, .act = QN_RELU });
-    x = qn_dense(*out, x, &(qn_dense_opt){ .units = classes ? (int)classes : 1, .act = classes ? QN_SOFTMAX : QN_LINEAR });
+    x = qn_dense(*out, x, &(qn_dense_opt){ .units = classes ? (int)classes : 1,
+                                           .act = classes ? QN_SOFTMAX : QN_LINEAR });
     qn_model_output(*out, x);
     return QN_OK;
 }

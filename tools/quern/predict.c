@@ -94,7 +94,8 @@ static qn_status predict(struct state *s, const struct job *job)
     if ((st = open_device(&s->ctx, &s->dev, job->device)) || (st = qn_model_load(&s->m, s->dev, job->file)) ||
         (st = qn_model_output_shape(s->m, 0, &shape, NULL)))
         return st;
-    st = job->input ? dataset_open_inputs(&s->data.test, s->ctx, job->input) : dataset_open(&s->data, s->ctx, &job->data, false);
+    st = job->input ? dataset_open_inputs(&s->data.test, s->ctx, job->input)
+                    : dataset_open(&s->data, s->ctx, &job->data, false);
     if (st || (st = qn_dataset_take(&s->part, s->data.test, job->count > 0 ? job->count : INT64_MAX)) ||
         (st = dataset_targets(&s->target, s->ctx, s->part)))
         return st;
@@ -133,7 +134,8 @@ static int run(int argc, char **argv)
         { "count", OPTION_INT, &job.count, "N", "only the first N samples; 0: all" },
         { "batch", OPTION_INT, &job.batch, "N", "samples at a time" },
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
-        { "label", OPTION_TEXT, &job.data.label, "COLUMN", "csv: the label's, by number from 1 or name; else the last" },
+        { "label", OPTION_TEXT, &job.data.label, "COLUMN",
+          "csv: the label's, by number from 1 or name; else the last" },
         { "target", OPTION_TEXT, &target, "KIND", "csv: the label is a class or a number" },
         { "json", OPTION_FLAG, &job.json, NULL, "one object a line" },
     };

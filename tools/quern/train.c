@@ -129,7 +129,8 @@ static qn_status fit(struct state *s)
 
     if (done >= job->epochs) {
         if (!job->json)
-            printf("\n%s has been trained for %lld epochs: --epochs counts from the first\n", job->resume, (long long)done);
+            printf("\n%s has been trained for %lld epochs: --epochs counts from the first\n", job->resume,
+                   (long long)done);
         return QN_OK;
     }
     if (job->json)
@@ -155,6 +156,7 @@ static qn_status fit(struct state *s)
 
 static void show_end(const struct state *s, const qn_logs *test)
 {
+    int64_t steps = s->history ? s->history->steps : 0;
     double accuracy = qn_logs_get(test, "accuracy"), seconds = s->history ? s->history->seconds : 0.0;
     uint64_t peak = 0;
 
@@ -166,15 +168,15 @@ static void show_end(const struct state *s, const qn_logs *test)
         json_text(&j, "event", "done");
         add_logs(&j, test, "test_");
         json_real(&j, "seconds", seconds);
-        json_int(&j, "steps", s->history ? s->history->steps : 0);
+        json_int(&j, "steps", steps);
         json_uint(&j, "device_peak_bytes", peak);
         json_text(&j, "device", s->device.name);
         json_object_end(&j);
         return;
     }
     if (!s->job->quiet)
-        printf("\n%lld steps in %.1f s, at most %.1f MiB of device memory\n", (long long)(s->history ? s->history->steps : 0),
-               seconds, (double)peak / 1048576.0);
+        printf("\n%lld steps in %.1f s, at most %.1f MiB of device memory\n", (long long)steps, seconds,
+               (double)peak / 1048576.0);
     if (!isnan(accuracy))
         printf("Test accuracy %.2f %%, test loss %.4f\n", 100.0 * accuracy, qn_logs_get(test, "loss"));
     else
@@ -195,8 +197,8 @@ static void show_interrupted(const struct state *s)
         json_text(&j, "saved", s->job->save);
         json_object_end(&j);
     } else {
-        printf("\nEnded early after %lld steps; %s%s\n", (long long)steps, s->job->save ? "saved as " : "nothing is saved",
-               s->job->save ? s->job->save : "");
+        printf("\nEnded early after %lld steps; %s%s\n", (long long)steps,
+               s->job->save ? "saved as " : "nothing is saved", s->job->save ? s->job->save : "");
     }
 }
 
@@ -264,7 +266,8 @@ static int run(int argc, char **argv)
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
         { "save", OPTION_TEXT, &job.save, "FILE", "keep the model here, after every epoch and at the end" },
         { "resume", OPTION_TEXT, &job.resume, "FILE", "go on with a saved model; MODEL may be left out" },
-        { "label", OPTION_TEXT, &job.data.label, "COLUMN", "csv: the label's, by number from 1 or name; else the last" },
+        { "label", OPTION_TEXT, &job.data.label, "COLUMN",
+          "csv: the label's, by number from 1 or name; else the last" },
         { "target", OPTION_TEXT, &job.target, "KIND", "csv: the label is a class or a number" },
         { "split", OPTION_REAL, &job.data.split, "X", "csv: share of the rows kept for testing, always the same ones" },
         { "json", OPTION_FLAG, &job.json, NULL, "one object a line: each epoch, then the end" },
