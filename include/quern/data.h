@@ -19,7 +19,7 @@ typedef enum qn_field_role {
 
 /** One field of every sample. */
 typedef struct qn_field {
-    const char *name;   /**< NULL in a description: "input", "target" or "weight", numbered from the second: "input_1" */
+    const char *name;   /**< NULL in a description: "input", "target", "weight", numbered from the second: "input_1" */
     qn_field_role role; /**< what it is for */
     qn_dtype dtype;     /**< of its elements */
     qn_shape shape;     /**< of one sample: no batch axis; at most QN_MAX_RANK - 1 axes, no QN_ANY */
