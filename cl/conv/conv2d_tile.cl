@@ -13,7 +13,9 @@
  *
  * The filter is packed: zero_count zeros, which pixels outside x are read from, at least S * group_c of them, then
  * [group][block of QN_NV * QN_VW channels][r][s][c][QN_NV * QN_VW], channels past the last one zero. A tile's pixels
- * follow each other in a phase, from row to row and image to image, so that no shape leaves lanes idle.
+ * follow each other in a phase, from row to row and image to image, so that no shape leaves lanes idle; or by_image,
+ * from image to image and then column to column: then most tiles have one place, and skip the filter's parts that lie
+ * outside x.
  *
  * Grid: blocks of channels in a group; tiles of the largest phase; groups times phases. Local size 1.
  * Build parameters: QN_VW, QN_NV, QN_PX; QN_BIAS, QN_RESIDUAL 0 or 1; QN_ACT, QN_ACT_GRAD see common/act.clh. */
@@ -35,7 +37,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     long y0, __global const float *restrict bias, long bias0, __global const float *restrict residual, long residual0,
     __global const float *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int K, int R, int S,
     int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int groups, int step_h, int step_w,
-    int backward, int zero_count, float alpha)
+    int backward, int zero_count, int by_image, float alpha)
 {
     const int group_c = C / groups, group_k = K / groups;
     const int group = (int)get_global_id(2) % groups, phase = (int)get_global_id(2) / groups;
@@ -71,7 +73,8 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
          ((long)group * ((group_k + QN_BLOCK - 1) / QN_BLOCK) + get_global_id(0)) * R * S * group_c * QN_BLOCK;
     y += y0;
     {
-        int j = m0 % columns, i = m0 / columns % rows, n = m0 / columns / rows;
+        const int place = by_image ? m0 / N : m0;
+        int j = place % columns, i = place / columns % rows, n = by_image ? m0 % N : place / columns / rows;
 
 #pragma unroll 1
         for (int a = 0; a < QN_PX; a++) {
@@ -80,11 +83,21 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
             fold = fold && column[a] >= 0 && column[a] + S <= W;
             at[a] = (((long)n * H + row[a]) * W + column[a]) * C;
             out[a] = (((long)n * P + i * part_h + phase_h) * Q + j * part_w + phase_w) * K;
-            j += a + 1 < count;
+            if (a + 1 >= count)
+                continue;
+            if (by_image) {
+                n++;
+                j += n == N;
+                n = n == N ? 0 : n;
+            } else {
+                j++;
+            }
             i += j == columns;
             j = j == columns ? 0 : j;
-            n += i == rows;
-            i = i == rows ? 0 : i;
+            if (!by_image) {
+                n += i == rows;
+                i = i == rows ? 0 : i;
+            }
         }
     }
 #pragma unroll
@@ -101,10 +114,17 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
             __global const float *restrict f = w + ((long)r * S + s) * group_c * QN_BLOCK;
             const long move = ((long)th * W + tw) * C;
             __global const float *p[QN_PX];
+            int any = 0;
 
 #pragma unroll
-            for (int a = 0; a < QN_PX; a++)
-                p[a] = (uint)(row[a] + th) < (uint)H && (uint)(column[a] + tw) < (uint)W ? x + at[a] + move : zeros;
+            for (int a = 0; a < QN_PX; a++) {
+                const int inside = (uint)(row[a] + th) < (uint)H && (uint)(column[a] + tw) < (uint)W;
+
+                p[a] = inside ? x + at[a] + move : zeros;
+                any |= inside;
+            }
+            if (!any)
+                continue;
             for (int c = 0; c < terms; c++) {
                 QN_VF fv[QN_NV];
 

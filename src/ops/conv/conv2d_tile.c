@@ -4,6 +4,8 @@
  * gradient are one kernel. */
 #include "ops/conv/conv.h"
 
+#define MOST_INSIDE 0.93 /* measured */
+
 /* What is read and made, and the filter as seen from there. */
 struct view {
     struct qni_conv_geometry g;
@@ -59,7 +61,8 @@ static bool applies(const struct qni_problem *p)
     look(&v, p);
     return qni_conv_epilogue(p) && v.g.N * v.g.P * v.g.Q <= INT32_MAX / 2 && v.g.N * v.g.H * v.g.W <= INT32_MAX / 2 &&
            v.g.H * v.g.W * v.g.C <= INT64_MAX / 8 && v.g.K * v.g.group_c * v.g.R * v.g.S <= INT64_MAX / 8 &&
-           (int64_t)v.phases_h * v.phases_w <= 256 && v.g.group_c * v.g.K <= INT32_MAX && v.terms * v.g.S <= INT32_MAX / 2;
+           (int64_t)v.phases_h * v.phases_w <= 256 && v.g.group_c * v.g.K <= INT32_MAX &&
+           v.terms * v.g.S <= INT32_MAX / 2;
 }
 
 static void sizes(const struct qni_problem *p, struct qni_sizes *out)
@@ -91,6 +94,37 @@ static void pack(const struct qni_problem *p, int input, struct qni_recorder *r)
     groups[1] = (int64_t)v.g.R * v.g.S;
     qni_grid(r, l, 2, groups, NULL);
     qni_work(l, 0, 2 * sizeof(float) * (uint64_t)qni_elements(&p->in[input].shape));
+}
+
+/* Pixels of x that one axis of filters meets, as a share of what they would meet without edges. */
+static double inside(int64_t made, int64_t read, int stride, int dilation, int size, int before, bool backward)
+{
+    int64_t met = 0, all = 0;
+
+    for (int64_t i = 0; i < made; i++)
+        for (int r = 0; r < size; r++) {
+            const int64_t at =
+                backward ? i + before - (int64_t)r * dilation : i * stride - before + (int64_t)r * dilation;
+
+            if (backward && at % stride)
+                continue;
+            met += at >= 0 && at < (backward ? read * stride : read);
+            all++;
+        }
+    return all ? (double)met / (double)all : 1;
+}
+
+/* Does it pay to make a tile of one place in many images? It leaves out what lies outside, but reads from afar. */
+static bool by_image(const struct view *v)
+{
+    const struct qni_conv_geometry *g = &v->g;
+    const bool b = v->backward;
+
+    if (g->N < v->tile.pixels || g->H > 64 || g->W > 64 || g->R > 16 || g->S > 16)
+        return false;
+    return inside(b ? g->H : g->P, b ? g->P : g->H, g->stride_h, g->dilation_h, g->R, g->top, b) *
+               inside(b ? g->W : g->Q, b ? g->Q : g->W, g->stride_w, g->dilation_w, g->S, g->left, b) <
+           MOST_INSIDE;
 }
 
 static void emit(const struct qni_problem *p, struct qni_recorder *r)
@@ -131,6 +165,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_i32(r, l, v.backward ? qni_conv_step(v.g.stride_w, v.g.dilation_w) : 1);
     qni_i32(r, l, v.backward);
     qni_i32(r, l, v.zeros);
+    qni_i32(r, l, by_image(&v));
     qni_f32(r, l, p->epilogue.alpha);
     groups[0] = v.blocks;
     groups[1] = v.g.N * qni_ceil_div(v.backward ? v.g.H : v.g.P, v.phases_h) *
