@@ -15,6 +15,7 @@
 /* A second core must get at least this many multiply-adds for K to be cut, and so much more than C has elements. */
 #define SPLIT_WORK       2000000
 #define SPLIT_K          512
+#define ROW_ELEMENTS     (1 << 19)
 
 struct blocks {
     int lanes, vectors, rows; /* QN_V, QN_NV, QN_MR */
@@ -59,10 +60,14 @@ static void choose(struct blocks *b, const struct qni_gemm *g, const struct qni_
 {
     const int64_t units = QNI_MAX((int64_t)p->caps->units, 1);
     int64_t tiles, splits;
+    bool row;
 
     b->lanes = QNI_MAX(p->caps->vector, 4);
-    b->rows = g->M == 1 ? 1 : p->caps->registers >= 32 ? 8 : 6;
-    b->vectors = g->M == 1 ? 4 : 2;
+    /* A single row has a tile of its own only where the time to read B is what counts: for smaller products the usual
+     * tile is quick enough, and a batch of one compiles nothing. */
+    row = g->M == 1 && g->K * g->N >= ROW_ELEMENTS;
+    b->rows = row ? 1 : p->caps->registers >= 32 ? 8 : 6;
+    b->vectors = row ? 4 : 2;
     b->pack_b = g->tb || (g->M >= 128 && g->ldb * (int64_t)sizeof(float) >= FAR_BYTES);
     b->kc = p->caps->local_bytes >= 256 * 1024 ? 256 : 64;
     b->mc_local = b->rows * (p->caps->local_bytes >= 256 * 1024 ? 16 : 4);
