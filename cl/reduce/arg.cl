@@ -2,7 +2,7 @@
  *
  * y[a, b] = the first l at which x[a, l, b] is largest (QN_KIND 0) or smallest (1); a NaN beats all numbers
  *
- * x: [A, length, columns], y: [A * columns] i32; 0 where length is 0. Work-groups of QN_L0; (0): a run of `run` elements
+ * x: [A, length, columns], y: [A * columns] i32; 0 where length is 0. Work-groups of QN_L0; (0): `run` elements
  * of y, which lie `apart` elements apart, so that neighbours read neighbours where QN_L0 is not 1.
  * Build parameters: QN_KIND, QN_T: float or int. */
 #define QN_CAT2(a, b) a##b

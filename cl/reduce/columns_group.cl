@@ -2,7 +2,7 @@
  *
  * y[a, s, b] = scale * join over l of part s of x[a, l, b]
  *
- * x: [A, length, columns], y: [A, parts, columns]; part s is rows s * part .. (s + 1) * part - 1, cut off at length.
+ * x: [A, length, columns], y: [A, parts, columns]; part s is rows s * part up to (s + 1) * part.
  * Work-groups of QN_L0 columns by QN_L1 rows (a power of two); (0): a and block of columns, (1): part s. Neighbours read
  * neighbouring columns; the rows' results are joined as a tree.
  * Build parameters: QN_KIND, QN_DTYPE of x, QN_OUT of y. */

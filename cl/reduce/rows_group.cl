@@ -2,7 +2,7 @@
  *
  * y[r, s] = scale * join over l of part s of x[r, l]
  *
- * x: [rows, length], y: [rows, parts]; part s is columns s * part .. (s + 1) * part - 1, cut off at length.
+ * x: [rows, length], y: [rows, parts]; part s is columns s * part up to (s + 1) * part.
  * Work-groups of QN_L0; `width` work-items (a power of two up to QN_L0) share a row, so a group does QN_L0 / width rows;
  * (0): rows, (1): part s. Neighbours read neighbouring elements; their results are joined as a tree.
  * Build parameters: QN_KIND, QN_DTYPE of x, QN_OUT of y. */

@@ -2,7 +2,7 @@
  *
  * y[i] = value, as bits, for i < count
  *
- * Work-groups of QN_L0; (0): a run of `run` elements; where QN_L0 is not 1, neighbours write neighbours, in steps of run.
+ * Work-groups of QN_L0; (0): `run` elements; where QN_L0 is not 1, neighbours write neighbours, `run` apart.
  * Build parameters: QN_BYTES of an element. */
 #include "shape/element.clh"
 

@@ -2,7 +2,7 @@
  *
  * y[a, i, b] = x[a, index[i], b];  0 where the index is out of range
  *
- * x: [A, L, B], index: [I], y: [A, I, B]; (0): a run of `run` of the A * I rows where QN_L0 is 1, else element, in steps
+ * x: [A, L, B], index: [I], y: [A, I, B]; (0): `run` of the A * I rows where QN_L0 is 1, else element, in steps
  * of run. Work-groups of QN_L0.
  * Build parameters: QN_BYTES of an element, QN_I: type of an index. */
 #include "shape/element.clh"
