@@ -1,0 +1,70 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Every lesson in examples/ runs and says what it promises. */
+#include "command.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Parts of what each prints, in order. */
+static const struct lesson {
+    const char *name;
+    const char *says[3];
+} lessons[] = {
+    { "01_devices", { "compute units", "opened ", "bytes of it are in use" } },
+    { "02_tensor",
+      { "the middle row: 10 11 12 13", "0 1 2 3 -1 -1 -1 -1 20 21 22 23", "refused: " } },
+    { "03_operation", { "matmul by the algorithm ", "below 1e-5" } },
+    { "04_graph", { "before: loss ", "after: y = 3.00 x + 0.50" } },
+    { "05_mlp", { "dense (Dense)", "accuracy ", "spiral 0 with probability" } },
+    { "06_cnn", { "Epoch 1/1", "val_accuracy", "test accuracy 0." } },
+    { "07_own_loop", { "step 1: loss", "step 400: loss" } },
+    { "08_save_load", { "loaded after 3 epochs, 4 weights", "bit for bit" } },
+    { "09_interop", { "the last row ends in 0.6323 and adds up to 1.0000" } },
+};
+
+static const char *const *paths;
+static int path_count;
+
+static void run(const void *arg)
+{
+    const struct lesson *l = arg;
+    const char *at, *tmp = getenv("TMPDIR");
+    struct command_result r;
+    char file[256];
+
+    command_path = NULL;
+    for (int i = 0; i < path_count; i++)
+        if (strstr(paths[i], l->name))
+            command_path = paths[i];
+    if (!command_path) {
+        test_skip("not built here");
+        return;
+    }
+    snprintf(file, sizeof(file), "%.200s/quern-lesson-%ld.qn", tmp && *tmp ? tmp : "/tmp", (long)getpid());
+    command_run(&r, strstr(l->name, "cnn") ? "digits 1" : strstr(l->name, "save") ? file : "", 0);
+    unlink(file);
+    CHECK_STR(r.err, "");
+    at = r.out;
+    for (int i = 0; i < 3 && l->says[i] && at; i++) {
+        at = strstr(at, l->says[i]);
+        if (!at)
+            test_fail(__FILE__, __LINE__, "it does not say \"%s\" in: %.600s", l->says[i], r.out);
+    }
+    command_free(&r);
+}
+
+int main(int argc, char **argv)
+{
+    char name[64];
+
+    paths = (const char *const *)argv + 1;
+    path_count = argc - 1;
+    setenv("QUERN_DATA", TEST_SOURCE_DIR "/examples/data", 1);
+    for (size_t i = 0; i < sizeof(lessons) / sizeof(lessons[0]); i++) {
+        snprintf(name, sizeof(name), "examples: %s", lessons[i].name);
+        test_run_with(name, run, &lessons[i]);
+    }
+    return test_end();
+}
