@@ -13,6 +13,7 @@
 #define QUERN_GRAPH_H
 
 #include <quern/graph_math.h>
+#include <quern/graph_nn.h>
 #include <quern/op.h>
 #include <quern/optim.h>
 

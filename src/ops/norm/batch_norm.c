@@ -443,16 +443,36 @@ static const struct qni_algo inference_vector = {
 };
 static const struct qni_algo *const inference_algos[] = { &inference_lanes, &inference_vector, NULL };
 
+/* Gamma's and beta's: as in training, with the statistics given. */
+static void inference_grad_scale(struct qni_grad *c)
+{
+    const struct qni_batch_norm *t = c->attr;
+    qn_val in[OWN], out[3];
+
+    in[0] = qni_grad_dy(c, 0);
+    in[1] = qni_grad_in(c, 0);
+    in[2] = qni_grad_in(c, 1);
+    in[3] = qni_grad_in(c, 3);
+    in[4] = qn_graph_rsqrt(c->g, qn_graph_affine(c->g, qni_grad_in(c, 4), 1, t->epsilon));
+    if (!in[3].id)
+        in[3] = qn_graph_fill_like(c->g, in[4], QN_F32, 0);
+    qni_node_add(c->g, &qni_op_batch_norm_grad, t, in, OWN, out);
+    for (int i = 1; i < 3; i++)
+        if (qni_grad_wants(c, i))
+            qni_grad_set(c, i, out[i]);
+}
+
 /* Statistics that are held fixed: the gradient by x is scaled as x was. */
 static qn_status inference_grad(struct qni_grad *c)
 {
     qn_val in[OWN] = { { 0 } };
 
-    for (int i = 1; i < OWN; i++)
-        if (qni_grad_wants(c, i))
-            return qni_error(QN_E_UNSUPPORTED, "batch_norm_inference has a gradient by its first input only");
+    if (qni_grad_wants(c, 3) || qni_grad_wants(c, 4))
+        return qni_error(QN_E_UNSUPPORTED, "batch_norm_inference has no gradient by its statistics");
+    if (qni_grad_wants(c, 1) || qni_grad_wants(c, 2))
+        inference_grad_scale(c);
     if (!qni_grad_wants(c, 0))
-        return QN_OK;
+        return c->g->status;
     in[0] = qni_grad_dy(c, 0);
     in[1] = qni_grad_in(c, 1);
     in[4] = qni_grad_in(c, 4);
