@@ -16,14 +16,15 @@ static double target_of(const struct qni_pointwise *t, double target)
 
 static double cost(const struct qni_pointwise *t, double x, double y)
 {
-    const double d = fabs(x - y), delta = (double)t->delta, q = fmin(fmax(x, LOW), HIGH);
+    const double d = fabs(x - y), delta = (double)t->delta;
+    const double q = fmin(fmax(x, LOW), HIGH), rest = fmin(fmax(1 - x, LOW), HIGH);
 
     switch (t->kind) {
     case QNI_SQUARED: return d * d;
     case QNI_ABSOLUTE: return d;
     case QNI_HUBER: return d <= delta ? d * d / 2 : delta * d - delta * delta / 2;
     case QNI_BINARY_LOGITS: return fmax(x, 0) - x * y + log1p(exp(-fabs(x)));
-    default: return -(y * log(q) + (1 - y) * log(1 - q));
+    default: return -(y * log(q) + (1 - y) * log(rest));
     }
 }
 
