@@ -52,7 +52,7 @@
 
 #if QN_TB
 /* p[k][0..QN_V) = b[0..columns)[k]; the columns missing repeat the last one. */
-static inline void QN_NAME(pack_lanes)(__local float *restrict p, int width, __global const QN_T *restrict b, long ldb,
+static inline void QN_NAME(pack_lanes)(__local float *p, int width, __global const QN_T *b, long ldb,
                                        int columns, int kc)
 {
     int k = 0;
@@ -84,7 +84,7 @@ static inline void QN_NAME(pack_lanes)(__local float *restrict p, int width, __g
 }
 #else
 /* p[k][0..QN_V) = b[k][0..columns) */
-static inline void QN_NAME(pack_lanes)(__local float *restrict p, int width, __global const QN_T *restrict b, long ldb,
+static inline void QN_NAME(pack_lanes)(__local float *p, int width, __global const QN_T *b, long ldb,
                                        int columns, int kc)
 {
     if (columns >= QN_V) {
@@ -100,7 +100,7 @@ static inline void QN_NAME(pack_lanes)(__local float *restrict p, int width, __g
 
 #if QN_TA
 /* p[panel][k][0..QN_MR) = a[k][panel * QN_MR + ...]; rows past the end repeat the last one. */
-static inline void QN_NAME(pack_a)(__local float *restrict p, __global const QN_T *restrict a, long lda, int rows,
+static inline void QN_NAME(pack_a)(__local float *p, __global const QN_T *a, long lda, int rows,
                                    int kc)
 {
     for (int m = 0; m < rows; m += QN_MR) {
@@ -154,8 +154,8 @@ static inline void QN_NAME(find_rows)(__global const QN_T **row, __global const 
 #define QN_B(at) qn_vload(b, at)
 #endif
 
-static inline void QN_NAME(tile_panel)(QN_A_PANEL *restrict a, long lda, QN_B_PANEL *restrict b, long ldb,
-                                       __global QN_T *restrict c, long ldc, int rows, int kc, bool add)
+static inline void QN_NAME(tile_panel)(QN_A_PANEL *a, long lda, QN_B_PANEL *b, long ldb,
+                                       __global QN_T *c, long ldc, int rows, int kc, bool add)
 {
     QN_VF sum[QN_MR][QN_NV];
     QN_ROWS
@@ -192,8 +192,8 @@ static inline void QN_NAME(tile_panel)(QN_A_PANEL *restrict a, long lda, QN_B_PA
         }
 }
 
-static inline void QN_NAME(tile_rest)(QN_A_PANEL *restrict a, long lda, __local const float *restrict b,
-                                      __global QN_T *restrict c, long ldc, int rows, int columns, int kc, bool add)
+static inline void QN_NAME(tile_rest)(QN_A_PANEL *a, long lda, __local const float *b,
+                                      __global QN_T *c, long ldc, int rows, int columns, int kc, bool add)
 {
     QN_VF sum[QN_MR];
     float t[QN_MR * QN_V];
@@ -218,8 +218,8 @@ static inline void QN_NAME(tile_rest)(QN_A_PANEL *restrict a, long lda, __local 
 }
 
 #if QN_BIAS || QN_RESIDUAL || QN_ACT || QN_ACT_GRAD
-static inline void QN_NAME(epilogue)(__global QN_T *restrict c, long ldc, __global const QN_T *restrict bias,
-                                     __global const QN_T *restrict residual, __global const QN_T *restrict aux,
+static inline void QN_NAME(epilogue)(__global QN_T *c, long ldc, __global const QN_T *bias,
+                                     __global const QN_T *residual, __global const QN_T *aux,
                                      int rows, int columns, float alpha)
 {
     for (int m = 0; m < rows; m++)

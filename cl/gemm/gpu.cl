@@ -35,7 +35,7 @@
 #define QN_ROW_B (QN_BN / 4 + 1)
 
 /* This work-item's share of the tile of A' that begins at row m and column k, into registers. */
-static inline void QN_NAME(load_a)(float *restrict r, __global const QN_T *restrict a, long lda, int m, int k,
+static inline void QN_NAME(load_a)(float *r, __global const QN_T *a, long lda, int m, int k,
                                    int M, int k1)
 {
     const int id = get_local_id(0);
@@ -55,7 +55,7 @@ static inline void QN_NAME(load_a)(float *restrict r, __global const QN_T *restr
     }
 }
 
-static inline void QN_NAME(store_a)(__local float *restrict tile, const float *restrict r)
+static inline void QN_NAME(store_a)(__local float *tile, const float *r)
 {
     const int id = get_local_id(0);
 
@@ -70,7 +70,7 @@ static inline void QN_NAME(store_a)(__local float *restrict tile, const float *r
     }
 }
 
-static inline void QN_NAME(load_b)(float *restrict r, __global const QN_T *restrict b, long ldb, int n, int k,
+static inline void QN_NAME(load_b)(float *r, __global const QN_T *b, long ldb, int n, int k,
                                    int N, int k1)
 {
     const int id = get_local_id(0);
@@ -90,7 +90,7 @@ static inline void QN_NAME(load_b)(float *restrict r, __global const QN_T *restr
     }
 }
 
-static inline void QN_NAME(store_b)(__local float *restrict tile, const float *restrict r)
+static inline void QN_NAME(store_b)(__local float *tile, const float *r)
 {
     const int id = get_local_id(0);
 

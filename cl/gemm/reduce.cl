@@ -16,7 +16,7 @@
 #include "common/vec.clh"
 #include "gemm/epilogue.clh"
 
-static inline QN_VF QN_NAME(load_float)(__global const float *restrict p, int columns)
+static inline QN_VF QN_NAME(load_float)(__global const float *p, int columns)
 {
 #if QN_V == 1
     return p[0];

@@ -169,8 +169,8 @@ static void release(void *state)
     drop_temp(state);
 }
 
-/* CLBlast pads and transposes each matrix into scratch where a kernel wants it so. Its tiles are at most 128 wide and 32
- * deep in any parameter set of its table, and ours are smaller. */
+/* CLBlast pads and transposes each matrix into scratch where a kernel wants it so. Its tiles are at most 128 wide
+ * and 32 deep in any parameter set of its table, and ours are smaller. */
 size_t qni_blas_gemm_scratch(const struct qni_blas_gemm *g)
 {
     const int64_t m = qni_round_up(g->M, 128), n = qni_round_up(g->N, 128), k = qni_round_up(g->K, 128);

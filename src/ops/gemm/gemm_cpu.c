@@ -48,7 +48,7 @@ static void choose_blocks(struct blocks *b, const struct qni_gemm *g, int units)
             const int64_t items = qni_ceil_div(g->M, mc) * qni_ceil_div(g->N, nc) * qni_gemm_grid_batch(g, &b->parts);
             const double time = time_of(g, b, mc, nc, items, units);
 
-            if (!best || time < best) {
+            if (best <= 0 || time < best) {
                 best = time;
                 b->mc = mc;
                 b->nc = nc;
