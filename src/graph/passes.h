@@ -14,8 +14,8 @@ qn_status qni_instantiate(qn_graph **out, const struct qni_plan_request *request
 qn_status qni_append_training(qn_graph *g, const struct qni_plan_request *request, const qn_val *map, qn_val *wrt_out);
 /* Mark nodes dead that lead to none of the roots, to no final gradient and update no state. */
 qn_status qni_pass_dead(qn_graph *g, const qn_val *root, size_t roots);
-/* dx = dy * act'(y) into the epilogue of the node that makes dy. */
-qn_status qni_pass_fuse_act_grad(qn_graph *g, const struct qni_caps *caps, const qn_val *root, size_t roots);
+/* Sums, activations and gradients of activations (dx = dy * act'(y)) into the epilogue of the node before them. */
+qn_status qni_pass_fuse_epilogues(qn_graph *g, const struct qni_caps *caps, const qn_val *root, size_t roots);
 /* Chains of element-wise nodes into one. */
 qn_status qni_pass_fuse_eltwise(qn_graph *g, const qn_val *root, size_t roots);
 /* Nodes whose algorithm declines their epilogue: the epilogue becomes nodes of its own. */

@@ -520,7 +520,7 @@ static qn_status passes(struct making *m, const qn_val *map)
     if (rq->loss.id && (rq->optimizer || rq->wrts) && (st = qni_append_training(m->g, rq, map, m->root + rq->outputs)))
         return st;
     if ((st = qni_pass_dead(m->g, m->root, m->roots)) ||
-        (st = qni_pass_fuse_act_grad(m->g, caps, m->root, m->roots)) || (st = qni_pass_split_epilogues(m->g, caps)) ||
+        (st = qni_pass_fuse_epilogues(m->g, caps, m->root, m->roots)) || (st = qni_pass_split_epilogues(m->g, caps)) ||
         (st = qni_pass_fuse_eltwise(m->g, m->root, m->roots)))
         return st;
     return qni_node_order(m->g, &m->order, &m->nodes);

@@ -1,8 +1,9 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Epilogues: an activation's gradient is fused into the node before it, and
- * what an algorithm declines is split off again. */
+ * Epilogues: a sum, an activation and an activation's gradient are fused into
+ * the node before them, and what an algorithm declines is split off again. */
 #include "graph/passes.h"
+#include "ops/act.h"
 #include "ops/eltwise/eltwise.h"
 
 /* May this operation carry act_grad? Those with compute-heavy algorithms say so by taking it for the problem at hand. */
@@ -11,14 +12,6 @@ static bool takes(const qn_graph *g, const struct qni_node *node, const struct q
     struct qni_problem p;
 
     return !qni_node_problem(&p, g, node, caps) && qni_algo_choose(&p);
-}
-
-static int32_t *find_output(struct qni_node *node, int32_t id)
-{
-    for (int k = 0; k < node->outputs; k++)
-        if (node->out[k] == id)
-            return &node->out[k];
-    return NULL;
 }
 
 /* How many live nodes read each value, and whether it is a root. */
@@ -55,48 +48,127 @@ static int act_grad_of(const struct qni_eltwise *e, float *alpha)
     return 0;
 }
 
-static void fuse_one(qn_graph *g, int index, const int *readers, const struct qni_caps *caps)
+/* Activation by its result that the single instruction is; 0 if it is none. */
+static int act_of(const struct qni_eltwise *e, float *alpha)
 {
-    struct qni_node *grad = &g->node[index], *made, trial;
-    float alpha = 0.0f;
-    int act = act_grad_of(grad->attr, &alpha);
-    const struct qni_value *dy = &g->value[grad->in[0]];
-    int32_t result = grad->out[0];
-
-    if (!act || readers[grad->in[0]] != 1 || dy->kind != QNI_VALUE_NODE || dy->output != 0 ||
-        !qni_shape_equal(&dy->shape, &g->value[grad->in[1]].shape))
-        return;
-    made = &g->node[dy->node];
-    if (made->op->flags & (QNI_OP_VIEW | QNI_OP_ELEMENTWISE) || !qni_epilogue_empty(&made->epilogue) ||
-        made->inputs == QNI_MAX_IN)
-        return;
-    /* y must exist before the node runs. */
-    if (g->value[grad->in[1]].kind == QNI_VALUE_NODE &&
-        g->node[g->value[grad->in[1]].node].position >= made->position)
-        return;
-    trial = *made;
-    trial.in[trial.inputs++] = grad->in[1];
-    trial.epilogue.act_grad = act;
-    trial.epilogue.alpha = alpha;
-    if (!takes(g, &trial, caps))
-        return;
-    *made = trial;
-    *find_output(made, grad->in[0]) = result;
-    g->value[result].node = (int)(made - g->node);
-    g->value[result].output = 0;
-    grad->dead = true;
+    if (e->codes != 1 || e->outputs != 1 || e->inputs != 1 || e->code[0].operand[0] != 0)
+        return 0;
+    for (int act = 1; act <= QN_EXPONENTIAL; act++)
+        if (qni_elt_act_kind(act) == e->code[0].kind && qni_act_by_result(act, e->code[0].alpha)) {
+            *alpha = e->code[0].alpha;
+            return act;
+        }
+    return 0;
 }
 
-qn_status qni_pass_fuse_act_grad(qn_graph *g, const struct qni_caps *caps, const qn_val *root, size_t roots)
+static bool is_sum(const struct qni_eltwise *e)
+{
+    return e->codes == 1 && e->outputs == 1 && e->inputs == 2 && e->code[0].kind == QNI_ELT_ADD &&
+           e->code[0].operand[0] == 0 && e->code[0].operand[1] == 1;
+}
+
+/* Does a value exist before a node runs? */
+static bool exists_before(const qn_graph *g, int32_t value, const struct qni_node *node)
+{
+    const struct qni_value *v = &g->value[value];
+
+    return v->kind != QNI_VALUE_NODE || g->node[v->node].position < node->position;
+}
+
+/* The node that makes what `node` reads at `input`, if an epilogue may be added to it: nobody else reads it, and the
+ * shape stays. */
+static struct qni_node *maker(qn_graph *g, const struct qni_node *node, int input, const int *readers)
+{
+    const struct qni_value *v = &g->value[node->in[input]];
+    struct qni_node *made;
+
+    if (readers[node->in[input]] != 1 || v->kind != QNI_VALUE_NODE || v->output != 0 || v->gradient_of ||
+        !qni_shape_equal(&v->shape, &g->value[node->out[0]].shape))
+        return NULL;
+    made = &g->node[v->node];
+    return made->op->flags & QNI_OP_EPILOGUE && made->inputs < QNI_MAX_IN && made->segment == node->segment ? made : NULL;
+}
+
+/* Replace `node` by `trial`, which is its maker with a larger epilogue, if an algorithm takes that. */
+static void fuse(qn_graph *g, struct qni_node *node, struct qni_node *made, const struct qni_node *trial,
+                 const struct qni_caps *caps)
+{
+    int32_t result = node->out[0];
+
+    if (!takes(g, trial, caps))
+        return;
+    *made = *trial;
+    made->out[0] = result;
+    g->value[result].node = (int)(made - g->node);
+    g->value[result].output = 0;
+    node->dead = true;
+}
+
+static void fuse_act_grad(qn_graph *g, struct qni_node *node, const int *readers, const struct qni_caps *caps)
+{
+    struct qni_node *made, trial;
+    float alpha = 0.0f;
+    int act = act_grad_of(node->attr, &alpha);
+
+    if (!act || !(made = maker(g, node, 0, readers)) || !qni_epilogue_empty(&made->epilogue) ||
+        !exists_before(g, node->in[1], made) ||
+        !qni_shape_equal(&g->value[node->in[0]].shape, &g->value[node->in[1]].shape))
+        return;
+    trial = *made;
+    trial.in[trial.inputs++] = node->in[1];
+    trial.epilogue.act_grad = act;
+    trial.epilogue.alpha = alpha;
+    fuse(g, node, made, &trial, caps);
+}
+
+static void fuse_act(qn_graph *g, struct qni_node *node, const int *readers, const struct qni_caps *caps)
+{
+    struct qni_node *made, trial;
+    float alpha = 0.0f;
+    int act = act_of(node->attr, &alpha);
+
+    if (!act || !(made = maker(g, node, 0, readers)) || made->epilogue.act || made->epilogue.act_grad)
+        return;
+    trial = *made;
+    trial.epilogue.act = act;
+    trial.epilogue.alpha = alpha;
+    fuse(g, node, made, &trial, caps);
+}
+
+static void fuse_residual(qn_graph *g, struct qni_node *node, const int *readers, const struct qni_caps *caps)
+{
+    if (!is_sum(node->attr))
+        return;
+    for (int side = 0; side < 2 && !node->dead; side++) {
+        struct qni_node *made = maker(g, node, side, readers), trial;
+        int32_t other = node->in[1 - side];
+
+        if (!made || made->epilogue.act || made->epilogue.act_grad || made->epilogue.residual ||
+            !exists_before(g, other, made) || !qni_shape_equal(&g->value[other].shape, &g->value[node->out[0]].shape) ||
+            g->value[other].dtype != g->value[node->out[0]].dtype)
+            continue;
+        trial = *made;
+        trial.in[trial.inputs++] = other; /* behind the bias, where there is one */
+        trial.epilogue.residual = true;
+        fuse(g, node, made, &trial, caps);
+    }
+}
+
+qn_status qni_pass_fuse_epilogues(qn_graph *g, const struct qni_caps *caps, const qn_val *root, size_t roots)
 {
     int *readers = NULL;
     qn_status st;
 
     if ((st = count_readers(g, root, roots, &readers)))
         return st;
-    for (size_t i = 0; i < g->nodes; i++)
+    for (size_t i = 0; i < g->nodes; i++) {
         if (!g->node[i].dead && g->node[i].op == &qni_op_eltwise)
-            fuse_one(g, (int)i, readers, caps);
+            fuse_act_grad(g, &g->node[i], readers, caps);
+        if (!g->node[i].dead && g->node[i].op == &qni_op_eltwise)
+            fuse_residual(g, &g->node[i], readers, caps);
+        if (!g->node[i].dead && g->node[i].op == &qni_op_eltwise)
+            fuse_act(g, &g->node[i], readers, caps);
+    }
     qni_free(g->ctx, &readers);
     return QN_OK;
 }
