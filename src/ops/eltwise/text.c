@@ -281,7 +281,7 @@ static void add_cast(struct qni_elt_writer *w, int j)
     operand_text(w, c->operand[0], a);
     type_name(w, class_of(to), type);
     if (to == QN_U8 && class_of(from) == 'f') /* saturates */
-        qni_text_add(t, "clamp(convert_%s_sat_rtz(%s), 0, 255)", type, a);
+        qni_text_add(t, "convert_%s_rtz(fmin(fmax(%s, 0.0f), 255.0f))", type, a);
     else if (to == QN_U8 && from != QN_U8)    /* wraps */
         qni_text_add(t, "convert_%s(%s & 255)", type, a);
     else if (same)
@@ -367,7 +367,7 @@ static void add_code(struct qni_elt_writer *w, int j, const char *indent)
     struct qni_text *t = &w->text;
     const struct qni_elt_code *c = &w->e->code[j];
     const struct qni_elt_info *k = qni_elt_info(c->kind);
-    char type[16], n[16], from = k->arity ? class_of(operand_dtype(w, c->operand[0])) : 'f';
+    char type[16], n[16];
 
     qni_text_add(t, "%s%s r%d", indent, type_name(w, class_of(w->result[j]), type), j);
     if (k->text && k->text[0] == '{') {
@@ -379,10 +379,11 @@ static void add_code(struct qni_elt_writer *w, int j, const char *indent)
     qni_text_add(t, " = ");
     if (c->kind == QNI_ELT_CAST) {
         add_cast(w, j);
-    } else if (k->result == QNI_ELT_BOOL && w->lanes > 1) { /* a true lane is all ones */
-        qni_text_add(t, from == 'l' ? "-convert_int%s(" : "-(", lanes_text(w, n));
+    } else if (k->result == QNI_ELT_BOOL && w->lanes > 1) { /* a true lane is all ones; min, since Oclgrind 21.10 gets - wrong */
+        lanes_text(w, n);
+        qni_text_add(t, "convert_int%s(min(as_uint%s(convert_int%s(", n, n, n);
         add_expression(w, j);
-        qni_text_add(t, ")");
+        qni_text_add(t, ")), (uint%s)(1)))", n);
     } else if (w->result[j] == QN_U8 && k->result == QNI_ELT_AS_OPERAND) { /* u8 wraps, kept in memory or not */
         qni_text_add(t, "(");
         add_expression(w, j);
