@@ -139,6 +139,8 @@ static struct optest_case epilogues[] = {
     FUSED("bias, residual and tanh", 32, 2, BIAS(32), RESIDUAL(32)),
     FUSED("sigmoid", 16, 0, BIAS(16)),
     FUSED("gradient of relu", 40, 1, RESIDUAL(40)),
+    {.name = "depthwise, bias and relu", .op = &qni_op_conv2d, .inputs = 3, .ref = ref, .slack = 4,
+     ATTR(.padding = QN_SAME, .groups = 21), .in = {X(2, 5, 19, 21), X(3, 3, 1, 21), BIAS(21)}},
     FUSED("all", 33, 3, BIAS(33), RESIDUAL(33), RESIDUAL(33)),
 };
 static const struct qni_epilogue epilogue[] = {
@@ -151,6 +153,7 @@ static const struct qni_epilogue epilogue[] = {
     {.bias = true, .residual = true, .act = QN_TANH},
     {.act = QN_SIGMOID},
     {.act_grad = QN_RELU},
+    {.bias = true, .act = QN_RELU},
     {.bias = true, .residual = true, .act = QN_RELU6, .act_grad = QN_TANH},
 };
 

@@ -30,6 +30,7 @@ static qn_val add_filter(struct qni_grad *c, qn_val x, qn_val dy, qn_val w)
 
 /* clang-format off */
 static const struct qni_algo *const forward_algos[] = {
+    &qni_conv2d_depthwise, /* a channel a group */
     &qni_conv2d_gemm,   /* GPU */
     &qni_conv2d_tile,   /* CPU */
     &qni_conv2d_direct, /* any problem; keep it last */
@@ -67,6 +68,7 @@ const struct qni_op qni_op_conv2d = {
 
 /* clang-format off */
 static const struct qni_algo *const data_algos[] = {
+    &qni_conv2d_backward_data_depthwise, /* a channel a group */
     &qni_conv2d_backward_data_gemm,   /* GPU */
     &qni_conv2d_backward_data_tile,   /* CPU */
     &qni_conv2d_backward_data_direct, /* any problem; keep it last */
@@ -104,6 +106,7 @@ const struct qni_op qni_op_conv2d_backward_data = {
 
 /* clang-format off */
 static const struct qni_algo *const filter_algos[] = {
+    &qni_conv2d_backward_filter_depthwise, /* a channel a group */
     &qni_conv2d_backward_filter_gemm,   /* GPU */
     &qni_conv2d_backward_filter_tile,   /* CPU */
     &qni_conv2d_backward_filter_direct, /* any problem; keep it last */
