@@ -121,7 +121,8 @@ void QN_NAME(batch_norm_stats)(__global const QN_T *restrict x, long x0, __globa
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(batch_norm_merge)(__global const QN_T *restrict x, long x0, __global const float *restrict partial,
-                               long partial0, __global float *restrict mean_out, long mean0, __global float *restrict rstd_out, long rstd0,
+                               long partial0, __global float *restrict mean_out, long mean0, __global float *restrict rstd_out,
+                                   long rstd0,
                                __global float *restrict moving_mean, long moving_mean0,
                                __global float *restrict moving_variance, long moving_variance0, int rows, int rows_each,
                                int C, int blocks, int chunks, float epsilon, float momentum, float rest, int given)

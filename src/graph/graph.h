@@ -51,7 +51,8 @@ struct qni_node {
     struct qni_epilogue epilogue; /* set by the fuse pass; its operands are among in[] */
     int segment;           /* enum qni_segment, set while planning */
     bool dead;
-    int position;          /* nodes run in the order of (position, index): a node that replaces others takes the place of one of them */
+    /* nodes run in the order of (position, index): a node that replaces others takes the place of one of them */
+    int position;
     int label;             /* index of graph->label, for messages and profiles; 0 none */
 };
 
@@ -102,7 +103,8 @@ void qni_graph_destroy(qn_graph **g);
 /* Append a node. in: value ids by qn_val, id 0 for an absent optional input. out (may be NULL) receives op outputs.
  * Returns output 0; invalid after a mistake, which the graph keeps. attr may be NULL when op->attr_bytes is 0. */
 qn_val qni_node_add(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs, qn_val *out);
-/* The same with an epilogue on output 0; its operands follow the operation's own inputs in in[]. Differentiation knows epilogues; a plan splits off one that the chosen algorithm declines. */
+/* The same with an epilogue on output 0; its operands follow the operation's own inputs in in[]. Differentiation knows
+ * epilogues; a plan splits off one that the chosen algorithm declines. */
 qn_val qni_node_add_epilogue(qn_graph *g, const struct qni_op *op, const void *attr, const qn_val *in, int inputs,
                              const struct qni_epilogue *epilogue, qn_val *out);
 /* act(op(in) + bias), the bias (id 0: none) and the activation in the epilogue where they can be: an activation whose

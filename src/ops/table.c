@@ -15,7 +15,8 @@ extern const struct qni_op qni_op_reshape;
 extern const struct qni_op qni_op_metric_class, qni_op_metric_mean, qni_op_metric_pointwise;
 extern const struct qni_op qni_op_batch_norm, qni_op_batch_norm_grad, qni_op_batch_norm_inference;
 extern const struct qni_op qni_op_softmax, qni_op_softmax_grad;
-extern const struct qni_op qni_op_concat, qni_op_gather, qni_op_one_hot, qni_op_pad, qni_op_reshape, qni_op_scatter_add, qni_op_slice,
+extern const struct qni_op qni_op_concat, qni_op_gather, qni_op_one_hot, qni_op_pad, qni_op_reshape, qni_op_scatter_add,
+    qni_op_slice,
     qni_op_tile, qni_op_transpose, qni_op_unslice;
 
 const struct qni_op *const qni_ops[] = {

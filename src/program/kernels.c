@@ -218,7 +218,8 @@ static qn_status build_failed(qn_device *dev, cl_program program, cl_int err, co
     if (!line)
         line = log;
     length = (int)QNI_MIN(strcspn(line, "\n"), 400);
-    st = qni_error(err == CL_OUT_OF_HOST_MEMORY ? QN_E_HOST_MEMORY : QN_E_BUILD, "%s builds no program of %zu units (first %s): %s: %.*s",
+    st = qni_error(err == CL_OUT_OF_HOST_MEMORY ? QN_E_HOST_MEMORY : QN_E_BUILD,
+                   "%s builds no program of %zu units (first %s): %s: %.*s",
                    dev->caps.name, n, n ? w[0].launch->source : "", qni_cl_error_name(err), length, line);
     pthread_mutex_lock(&dev->lock);
     qni_free(dev->ctx, &dev->build_log);

@@ -32,7 +32,8 @@ result "no mutable variable but the thread's message" \
         grep -Ev '^(completed\.[0-9]*|__dso_handle|message|qni_message) ')"
 result "nothing calls printf to stdout, exit, abort or fork" \
     "$(nm -D --undefined-only "$shared" | awk '{ sub(/@.*/, "", $2); print $2 }' |
-        grep -Ex '(__)?(v?printf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort|fork|vfork|system|signal|stdout|stderr|rand|srand|gets|strcpy|strcat|sprintf)(_chk)?')"
+        grep -Ex '(__)?(v?printf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort|fork|vfork|system|signal|stdout|stderr|'\
+'rand|srand|gets|strcpy|strcat|sprintf)(_chk)?')"
 if [ $# -gt 0 ]; then
     declared=$(sed -n 's/^QN_API [^(]*[ *]\([a-z0-9_]*\)(.*/\1/p' "$@")
     missing=

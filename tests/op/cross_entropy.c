@@ -247,7 +247,8 @@ static const struct optest_case forward[] = {
      .prepare = prepare}
 #define DENSE_GRAD(n, N, C, ...) \
     {.name = n, .op = &qni_op_cross_entropy_grad, .attr = &(const struct qni_cross_entropy){.dense = 1, __VA_ARGS__}, .inputs = 6, \
-     .in = {{QN_F32, {0}}, {QN_F32, {2, {N, C}}}, {QN_F32, {2, {N, C}}}, {QN_F32, {1, {N}}}, {QN_F32, {2, {N, 2}}}, {QN_F32, {0}}}, \
+     .in = {{QN_F32, {0}}, {QN_F32, {2, {N, C}}}, {QN_F32, {2, {N, C}}}, {QN_F32, {1, {N}}}, {QN_F32, {2, {N, 2}}}, \
+      {QN_F32, {0}}}, \
      .absent = 8, .fill = {OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE}, .ref = ref_grad, .prepare = prepare}
 
 static const struct optest_case backward[] = {
@@ -263,7 +264,8 @@ static const struct optest_case backward[] = {
     DENSE_GRAD("dense", 7, 10, 0),
     DENSE_GRAD("dense, smoothed", 7, 33, .smoothing = 0.1f),
     DENSE_GRAD("dense probabilities", 7, 10, .probabilities = 1, .smoothing = 0.1f),
-    {.name = "none", .op = &qni_op_cross_entropy_grad, .attr = &(const struct qni_cross_entropy){.reduction = QNI_NONE}, .inputs = 6,
+    {.name = "none", .op = &qni_op_cross_entropy_grad, .attr = &(const struct qni_cross_entropy){.reduction = QNI_NONE},
+     .inputs = 6,
      .in = {{QN_F32, {1, {5}}}, {QN_F32, {2, {5, 4}}}, {QN_I32, {2, {5, 1}}}, {QN_F32, {0}}, {QN_F32, {2, {5, 2}}}, {QN_F32, {0}}},
      .absent = 8, .fill = {OPTEST_UNIFORM, OPTEST_UNIFORM, OPTEST_INTEGER}, .fill_max = {0, 0, 4}, .ref = ref_grad,
      .prepare = prepare},

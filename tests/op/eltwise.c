@@ -473,7 +473,8 @@ static void programs(void)
         {.name = "another's shape", .op = &qni_op_eltwise, .attr = &like, .inputs = 2, .ref = ref,
          .in = {optest_f32(1, 17), optest_f32(3, 2, 5, 17)}, .small_grad = true, .no_grad = 2},
         {.name = "fill", .op = &qni_op_eltwise, .attr = &fill, .inputs = 0, .ref = ref},
-        {.name = "broadcast", .op = &qni_op_eltwise, .attr = &spread, .inputs = 1, .ref = ref, .in = {optest_f32(2, 3, 1)}, .small_grad = true},
+        {.name = "broadcast", .op = &qni_op_eltwise, .attr = &spread, .inputs = 1, .ref = ref, .in = {optest_f32(2, 3, 1)},
+         .small_grad = true},
     };
 
     optest_run(cases, QNI_COUNT(cases));

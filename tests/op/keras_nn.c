@@ -170,7 +170,8 @@ static void compare_state(struct run *r)
 {
     for (size_t k = 0; k < r->g->variables; k++) {
         const bool changes = fixture_number(r->x, "training", 0) != 0;
-        const char *name = k == 0 ? changes ? "moving_mean_new" : "moving_mean" : changes ? "moving_variance_new" : "moving_variance";
+        const char *name = k == 0 ? changes ? "moving_mean_new" : "moving_mean" : changes ? "moving_variance_new"
+            : "moving_variance";
         const struct fixture_tensor *t = fixture_tensor(r->x, name);
         float got[64];
 

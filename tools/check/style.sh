@@ -48,9 +48,9 @@ result "no carriage returns" "$(over text grep -Hln "$cr")"
 result "every file ends with a newline" "$(while read -r f; do
     [ -z "$(tail -c 1 "$f")" ] || echo "$f"
 done <"$dir/text")"
-result "lines of 120 columns at most" "$(over lines awk '
+result "lines of 132 columns at most" "$(over lines awk '
     { s = $0; gsub(/[\200-\277]/, "", s) }
-    length(s) > 120 { print FILENAME ":" FNR ": " length(s) }')"
+    length(s) > 132 { print FILENAME ":" FNR ": " length(s) }')"
 result "files of 700 lines at most" "$(over code awk 'FNR == 701 { print FILENAME }')"
 result "every source file names its licence" "$(while read -r f; do
     head -3 "$f" | grep -q 'Copyright (c) The Quern authors. SPDX-License-Identifier: MIT' || echo "$f"

@@ -14,7 +14,8 @@
 
 /* Order is that of kinds.c. */
 enum qni_elt_kind {
-    QNI_ELT_IDENTITY, QNI_ELT_STOP_GRADIENT, QNI_ELT_NEG, QNI_ELT_ABS, QNI_ELT_SIGN, QNI_ELT_EXP, QNI_ELT_LOG, QNI_ELT_LOG1P, QNI_ELT_EXPM1,
+    QNI_ELT_IDENTITY, QNI_ELT_STOP_GRADIENT, QNI_ELT_NEG, QNI_ELT_ABS, QNI_ELT_SIGN, QNI_ELT_EXP, QNI_ELT_LOG, QNI_ELT_LOG1P,
+        QNI_ELT_EXPM1,
     QNI_ELT_SQRT, QNI_ELT_RSQRT, QNI_ELT_SQUARE, QNI_ELT_RECIPROCAL, QNI_ELT_SIN, QNI_ELT_COS, QNI_ELT_FLOOR,
     QNI_ELT_CEIL, QNI_ELT_ROUND, QNI_ELT_ERF,
     /* activations */
@@ -84,7 +85,8 @@ struct qni_elt_info {
     enum qni_elt_result result;
     bool ints;               /* also for i32, i64 and u8 */
     /* OpenCL C for scalar and vector operands. $a $b $c: operands, $p $q: alpha and beta, $T: type of operand a,
-     * $E its element, $0 $1: constants of that type, $u $v: draws, $M: operand a as a condition for the result's type. An expression, or a block
+     * $E its element, $0 $1: constants of that type, $u $v: draws, $M: operand a as a condition for the result's type. An
+     * expression, or a block
      * in braces that sets $y. */
     const char *text;
     const char *int_text;    /* where integers need another one */

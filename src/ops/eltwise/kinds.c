@@ -225,7 +225,8 @@ static const struct qni_elt_info infos[QNI_ELT_KINDS] = {
     [QNI_ELT_HARD_SWISH] = UNARY("hard_swish", "$a < -3.0f ? $0 : ($a > 3.0f ? $a : $a * ($a * 0.16666667f + 0.5f))",
                                  BY_X(HARD_SWISH_GRAD)),
     /* tanh(log(1 + e)) = n / (n + 2), n = e * (e + 2) */
-    [QNI_ELT_MISH] = UNARY("mish", "{ $T e = exp($a > 20.0f ? $0 + 20.0f : $a); $T n = e * (e + 2.0f); $y = $a * (n / (n + 2.0f)); }",
+    [QNI_ELT_MISH] = UNARY("mish",
+                           "{ $T e = exp($a > 20.0f ? $0 + 20.0f : $a); $T n = e * (e + 2.0f); $y = $a * (n / (n + 2.0f)); }",
                            BY_X(MISH_GRAD)),
     [QNI_ELT_LOG_SIGMOID] = UNARY("log_sigmoid", "{ " LOG1P_OF_EXP " $y = ($a > $0 ? $0 : $a) - h; }", .grad = grad_log_sigmoid),
     [QNI_ELT_RELU_GRAD] = BINARY("relu_grad", "$b > $0 ? $a : $0"),

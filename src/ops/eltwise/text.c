@@ -107,7 +107,9 @@ static void add_vector_store(struct qni_elt_writer *w, qn_dtype d)
     case QN_I32:
     case QN_I64: qni_text_add(t, "vstore%d(v, 0, p)", n); break;
     }
-    qni_text_add(t, ";\n        return;\n    }\n    %s part[%d];\n    vstore%d(v, 0, part);\n    for (int k = 0; k < m; k++)\n        ",
+    qni_text_add(t,
+                 ";\n        return;\n    }\n    %s part[%d];\n    vstore%d(v, 0, part);\n"
+                 "    for (int k = 0; k < m; k++)\n        ",
                  element, n, n);
     add_store_one(t, d, "p", "k", "part[k]");
     qni_text_add(t, ";\n}\n");
@@ -146,7 +148,8 @@ static void add_helpers(struct qni_elt_writer *w)
     }
 }
 
-static const char naming[] = "#define QN_CAT2(a, b) a##b\n#define QN_CAT(a, b) QN_CAT2(a, b)\n#define QN_NAME(name) QN_CAT(name, QN_SUFFIX)\n";
+static const char naming[] = "#define QN_CAT2(a, b) a##b\n#define QN_CAT(a, b) QN_CAT2(a, b)\n"
+                             "#define QN_NAME(name) QN_CAT(name, QN_SUFFIX)\n";
 static const char naming_ends[] = "#undef QN_CAT2\n#undef QN_CAT\n#undef QN_NAME\n";
 
 static void add_draw_source(struct qni_elt_writer *w)
@@ -312,7 +315,8 @@ static void add_draw(struct qni_elt_writer *w, int j, bool again)
 {
     char n[16];
 
-    qni_text_add(&w->text, "(convert_float%s(QN_NAME(qn_draw)((ulong)(at), (uint)sample, (uint)stream%d%s, step, %s%d, &%s%d) >> 8) "
+    qni_text_add(&w->text,
+                 "(convert_float%s(QN_NAME(qn_draw)((ulong)(at), (uint)sample, (uint)stream%d%s, step, %s%d, &%s%d) >> 8) "
                            "* 5.9604644775390625e-8f)", lanes_text(w, n), j, again ? " ^ 0x8000u" : "",
                  again ? "again" : "words", j, again ? "other" : "key", j);
 }
@@ -435,7 +439,8 @@ static void add_vector_loop(struct qni_elt_writer *w)
     for (int o = 0; o < w->e->outputs; o++)
         if (qni_elt_writes(w, o)) {
             operand_text(w, w->e->out[o], name);
-            qni_text_add(t, "            QN_NAME(store_%s)(y%d + at, %s, m);\n", qn_dtype_name(qni_elt_output_dtype(w, o)), o, name);
+            qni_text_add(t, "            QN_NAME(store_%s)(y%d + at, %s, m);\n", qn_dtype_name(qni_elt_output_dtype(w, o)), o,
+                         name);
         }
     qni_text_add(t, "        }\n    }\n}\n");
 }

@@ -286,7 +286,8 @@ static qn_status infer(qn_graph *g, const struct qni_node *node, const qn_val *i
 
 const struct qni_op qni_op_batch_norm = {
     .name = "batch_norm", .family = "norm", .flags = QNI_OP_EPILOGUE,
-    .attr_bytes = sizeof(struct qni_batch_norm), .min_inputs = OWN, .max_inputs = OWN, .outputs = 3, .updates = 1u << 3 | 1u << 4, .shape = shape, .grad = grad, .infer = infer,
+    .attr_bytes = sizeof(struct qni_batch_norm), .min_inputs = OWN, .max_inputs = OWN, .outputs = 3, .updates = 1u << 3 | 1u << 4,
+        .shape = shape, .grad = grad, .infer = infer,
     .algos = algos, .tests = tests, .dtypes = "f32",
 };
 
@@ -400,7 +401,8 @@ static const struct qni_algo *const grad_algos[] = { &grad_lanes, &grad_vector, 
 
 const struct qni_op qni_op_batch_norm_grad = {
     .name = "batch_norm_grad", .family = "norm", .flags = QNI_OP_EPILOGUE,
-    .attr_bytes = sizeof(struct qni_batch_norm), .min_inputs = OWN, .max_inputs = OWN, .outputs = 3, .shape = grad_shape, .algos = grad_algos, .tests = tests, .dtypes = "f32",
+    .attr_bytes = sizeof(struct qni_batch_norm), .min_inputs = OWN, .max_inputs = OWN, .outputs = 3, .shape = grad_shape,
+        .algos = grad_algos, .tests = tests, .dtypes = "f32",
 };
 
 /* ---- inference ---- */
@@ -482,6 +484,7 @@ static qn_status inference_grad(struct qni_grad *c)
 
 const struct qni_op qni_op_batch_norm_inference = {
     .name = "batch_norm_inference", .family = "norm", .flags = QNI_OP_EPILOGUE,
-    .attr_bytes = sizeof(struct qni_batch_norm), .min_inputs = OWN, .max_inputs = OWN, .outputs = 1, .shape = inference_shape, .grad = inference_grad, .algos = inference_algos,
+    .attr_bytes = sizeof(struct qni_batch_norm), .min_inputs = OWN, .max_inputs = OWN, .outputs = 1, .shape = inference_shape,
+        .grad = inference_grad, .algos = inference_algos,
     .tests = tests, .dtypes = "f32",
 };

@@ -265,8 +265,10 @@ static qn_status shape(struct qni_problem *p)
     return QN_OK;
 }
 
-static const struct qni_algo vector_algo = { .name = "vector", .applies = applies, .sizes = sizes, .emit = emit_vector, .cpu = true };
-static const struct qni_algo group_algo = { .name = "group", .applies = group_applies, .sizes = sizes, .emit = emit_group, .gpu = true };
+static const struct qni_algo vector_algo = { .name = "vector", .applies = applies, .sizes = sizes, .emit = emit_vector,
+                                             .cpu = true };
+static const struct qni_algo group_algo = { .name = "group", .applies = group_applies, .sizes = sizes, .emit = emit_group,
+                                            .gpu = true };
 static const struct qni_algo *const algos[] = { &group_algo, &vector_algo, NULL };
 static const char *const tests[] = { "op/reduce", "grad/reduce", NULL };
 
