@@ -51,8 +51,8 @@ static void ref(const struct qni_problem *p, double *const *in, double **out, do
     {.name = name_, .op = &qni_op_dropout, .inputs = 1, .attr = PROGRAM(DROPOUT, 7, 0.3f, 1.0f / 0.7f, 1), .in = {shape_}, \
      .ref = ref, __VA_ARGS__}
 #define FILL(name_, k, ...) \
-    {.name = name_, .op = &qni_op_random, .inputs = 0, .ref = ref, .attr = PROGRAM(k, 3, 0.5f, 2, 0, .has_shape = 1,
-                                                                                   .shape = __VA_ARGS__)}
+    {.name = name_, .op = &qni_op_random, .inputs = 0, .ref = ref, \
+     .attr = PROGRAM(k, 3, 0.5f, 2, 0, .has_shape = 1, .shape = __VA_ARGS__)}
 
 static void draws(void)
 {
