@@ -452,8 +452,10 @@ static qn_status join(struct making *m)
         qni_free(ctx, &all);
         return st;
     }
-    memcpy(all, m->prepare.launch, m->prepare.launches * sizeof(*all));
-    memcpy(all + m->prepare.launches, r->launch, r->launches * sizeof(*all));
+    if (m->prepare.launches)
+        memcpy(all, m->prepare.launch, m->prepare.launches * sizeof(*all));
+    if (r->launches)
+        memcpy(all + m->prepare.launches, r->launch, r->launches * sizeof(*all));
     for (size_t i = 0; i < r->loops; i++) {
         r->loop[i].first += (int)m->prepare.launches;
         r->loop[i].last += (int)m->prepare.launches;
