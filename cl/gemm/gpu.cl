@@ -146,7 +146,7 @@ void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T
             QN_NAME(load_a)(ra, a, lda, m0, k + QN_KT, M, k1);
             QN_NAME(load_b)(rb, b, ldb, n0, k + QN_KT, N, k1);
         }
-#pragma unroll
+#pragma unroll 1 /* more would ask for more registers than there are */
         for (int z = 0; z < QN_KT; z++) {
             float4 av[QN_TM / 4], bv[QN_TN / 4];
 

@@ -206,6 +206,7 @@ static void products(void)
         CASE("129x127x257, A transposed", TA, TWO(optest_f32(2, 257, 129), optest_f32(2, 257, 127))),
         CASE("137x150x255, both transposed", TAB, TWO(optest_f32(2, 255, 137), optest_f32(2, 150, 255))),
         CASE("130x1030x130: B is copied", N0, TWO(optest_f32(2, 130, 130), optest_f32(2, 130, 1030))),
+        CASE("257x260x20: the largest tile", N0, TWO(optest_f32(2, 257, 20), optest_f32(2, 20, 260))),
         CASE("1x100x300", N0, TWO(optest_f32(2, 1, 300), optest_f32(2, 300, 100))),
         CASE("1x100x300, B transposed", TB, TWO(optest_f32(2, 1, 300), optest_f32(2, 100, 300))),
         CASE("1x100x300, A transposed", TA, TWO(optest_f32(2, 300, 1), optest_f32(2, 300, 100))),
