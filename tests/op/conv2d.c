@@ -236,10 +236,41 @@ static const struct optest_case filters[] = {
      .in = {{QN_F32, {3, {2, 9, 3}}}, {QN_F32, {3, {2, 5, 4}}}}, ATTR(.filter = {9, 3}, .stride = {1, 2}, .padding = QN_SAME)},
 };
 
+/* Shapes of what the public functions build. */
+static void shapes(void)
+{
+    const qn_graph_conv_opt same2 = {.stride = {2}, .padding = QN_SAME, .act = QN_RELU};
+    qn_graph *g = NULL;
+    qn_val image, sequence, bias, y;
+    char text[160];
+    qn_shape s;
+
+    if (!CHECK_OK(qn_graph_create(&g, NULL)))
+        return;
+    image = qn_graph_input(g, "image", QN_F32, 4, (int64_t[]){QN_ANY, 9, 8, 6});
+    sequence = qn_graph_input(g, "sequence", QN_F32, 3, (int64_t[]){QN_ANY, QN_ANY, 6});
+    bias = qn_graph_input(g, "bias", QN_F32, 1, (int64_t[]){5});
+    y = qn_graph_conv(g, image, qn_graph_input(g, "w", QN_F32, 4, (int64_t[]){3, 3, 6, 5}), bias, &same2);
+    s = qn_graph_shape(g, y);
+    CHECK_STR(qni_shape_text(&s, text, sizeof(text)), "[None, 5, 4, 5]");
+    y = qn_graph_conv_transpose(g, y, qn_graph_input(g, "t", QN_F32, 4, (int64_t[]){3, 3, 2, 5}), (qn_val){0}, &same2);
+    s = qn_graph_shape(g, y);
+    CHECK_STR(qni_shape_text(&s, text, sizeof(text)), "[None, 10, 8, 2]");
+    y = qn_graph_conv(g, sequence, qn_graph_input(g, "v", QN_F32, 3, (int64_t[]){3, 6, 5}), bias,
+                      &(qn_graph_conv_opt){.padding = QN_CAUSAL, .dilation = {2}});
+    s = qn_graph_shape(g, y);
+    CHECK_STR(qni_shape_text(&s, text, sizeof(text)), "[None, None, 5]");
+    CHECK_OK(qn_graph_error(g));
+    qn_graph_conv(g, image, qn_graph_input(g, "u", QN_F32, 4, (int64_t[]){3, 3, 4, 5}), bias, NULL);
+    CHECK_STATUS(qn_graph_error(g), QN_E_SHAPE, "made for 4 channels");
+    qn_graph_destroy(&g);
+}
+
 int main(void)
 {
     for (size_t i = 0; i < QNI_COUNT(epilogues); i++)
         epilogues[i].epilogue = epilogue[i];
+    test_run("conv2d: shapes of what the public functions build", shapes);
     optest_run(forwards, QNI_COUNT(forwards));
     optest_run(epilogues, QNI_COUNT(epilogues));
     optest_run(datas, QNI_COUNT(datas));
