@@ -69,7 +69,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
                 b + line < last && k < group_k ? qn_load(dy, (long)(b + line) * K + k) : 0.0f;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
+#pragma unroll 2
         for (int t = 0; t < QN_G; t++) {
             float g[QN_TN];
 

@@ -30,11 +30,10 @@
 #include "conv/phase.clh"
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_gemm)(
-    __global const QN_T *restrict x, long x0, __global const QN_T *restrict w, long w0, __global QN_T *restrict y,
-    long y0, __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual, long residual0,
-    __global const QN_T *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int K, int R, int S,
-    int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int groups, int step_h, int step_w,
-    float alpha)
+    __global const QN_T *restrict x, long x0, __global const QN_T *restrict w, long w0, __global QN_T *restrict y, long y0,
+    __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual, long residual0,
+    __global const QN_T *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int K, int R, int S, int stride_h,
+    int stride_w, int dilation_h, int dilation_w, int top, int left, int groups, int step_h, int step_w, float alpha)
 {
     __local float xs[QN_G * (QN_M + 1)], fs[QN_G * (QN_N + 1)];
     const int group_c = C / groups, group_k = K / groups;
@@ -90,8 +89,6 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
         for (int j = 0; j < QN_TN; j++)
             sum[i][j] = 0.0f;
     for (int t0 = 0; t0 < taps_h * taps_w * group_c; t0 += QN_G) {
-        const int filter_row = (r0 + r * step_h) * S + s0 + s * step_w;
-
 #pragma unroll
         for (int i = 0; i < QN_TM; i++) {
             const int h = row[i] + r * tap_h, v = column[i] + s * tap_w;
@@ -104,7 +101,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
 #if QN_BACKWARD
             const int j = line + i * QN_G; /* a channel of the image; c is one of the result */
             const int inside = r < taps_h && j0 + j < group_k;
-            const long from = ((long)filter_row * group_k + j0 + j) * C + group * group_c + c;
+            const long from = (((long)(r0 + r * step_h) * S + s0 + s * step_w) * group_k + j0 + j) * C + group * group_c + c;
 
             fs[lane * (QN_N + 1) + j] = inside ? qn_load(w, from) : 0.0f;
 #else
@@ -115,7 +112,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
 #endif
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
+#pragma unroll 2
         for (int t = 0; t < QN_G; t++) {
             float f[QN_TN];
 
@@ -145,8 +142,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
 #pragma unroll
     for (int i = 0; i < QN_TM; i++) {
         const int m = m0 + line * QN_TM + i, n = m / columns / rows;
-        const long out =
-            (((long)n * P + m / columns % rows * part_h + phase_h) * Q + m % columns * part_w + phase_w) * K;
+        const long out = (((long)n * P + m / columns % rows * part_h + phase_h) * Q + m % columns * part_w + phase_w) * K;
 
 #pragma unroll
         for (int j = 0; j < QN_TN; j++) {
