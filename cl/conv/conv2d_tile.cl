@@ -12,7 +12,8 @@
  * one phase, and phases are work of their own. Columns likewise.
  *
  * The filter is packed: zero_count zeros, which pixels outside x are read from, at least S * group_c of them, then
- * [group][block of QN_NV * QN_VW channels][r][s][c][QN_NV * QN_VW], channels past the last one zero. A tile's pixels
+ * [group][block of QN_NV * QN_VW channels][r][s][c][QN_NV * QN_VW], channels past the last one zero; backward with a
+ * stride and dilation of 1 along the columns s runs from last to first, so that x is always read forwards. A tile's pixels
  * follow each other in a phase, from row to row and image to image, so that no shape leaves lanes idle; or by_image,
  * from image to image and then column to column: then most tiles have one place, and skip the filter's parts that lie
  * outside x.
@@ -33,11 +34,11 @@
 #include "conv/phase.clh"
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_tile)(
-    __global const float *restrict x, long x0, __global const float *restrict w, long w0, __global float *restrict y,
-    long y0, __global const float *restrict bias, long bias0, __global const float *restrict residual, long residual0,
-    __global const float *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int K, int R, int S,
-    int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int groups, int step_h, int step_w,
-    int backward, int zero_count, int by_image, float alpha)
+    __global const float *restrict x, long x0, __global const float *restrict w, long w0, __global float *restrict y, long y0,
+    __global const float *restrict bias, long bias0, __global const float *restrict residual, long residual0,
+    __global const float *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int K, int R, int S, int stride_h,
+    int stride_w, int dilation_h, int dilation_w, int top, int left, int groups, int step_h, int step_w, int backward,
+    int zero_count, int by_image, float alpha)
 {
     const int group_c = C / groups, group_k = K / groups;
     const int group = (int)get_global_id(2) % groups, phase = (int)get_global_id(2) / groups;
@@ -49,7 +50,8 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     int move_h = stride_h, move_w = stride_w;   /* in x, for the next pixel of the phase */
     int tap_h = dilation_h, tap_w = dilation_w; /* in x, for the next filter row */
     int from_h = -top, from_w = -left, r0 = 0, s0 = 0;
-    int fold = !backward && dilation_w == 1 && groups == 1; /* a filter row meets neighbours in x: one long tap */
+    const int flip = backward && stride_w == 1 && dilation_w == 1;    /* filter columns last to first: forwards in x */
+    int fold = (!backward || flip) && dilation_w == 1 && groups == 1; /* a filter row meets neighbours in x: one long tap */
     int terms = group_c;
     long at[QN_PX], out[QN_PX];
     int row[QN_PX], column[QN_PX];
@@ -66,11 +68,14 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
         from_w = (phase_w + left - s0 * dilation_w) / stride_w;
         tap_h = -(step_h * dilation_h / stride_h);
         tap_w = -(step_w * dilation_w / stride_w);
+        if (flip) {
+            from_w -= S - 1;
+            tap_w = 1;
+        }
         move_h = move_w = 1;
     }
     x += x0 + group * group_c;
-    w += w0 + zero_count +
-         ((long)group * ((group_k + QN_BLOCK - 1) / QN_BLOCK) + get_global_id(0)) * R * S * group_c * QN_BLOCK;
+    w += w0 + zero_count + ((long)group * ((group_k + QN_BLOCK - 1) / QN_BLOCK) + get_global_id(0)) * R * S * group_c * QN_BLOCK;
     y += y0;
     {
         const int place = by_image ? m0 / N : m0;
