@@ -163,6 +163,25 @@ QN_API qn_val qn_concatenate(qn_model *m, const qn_val *x, int n, const qn_layer
 /** Zeros around images: [N,H,W,C] by opt->pad. Keras 3 ZeroPadding2D. */
 QN_API qn_val qn_zero_padding2d(qn_model *m, qn_val x, const qn_layer_opt *opt);
 
+/* ---- masks of sequences ----
+ *
+ * A mask says which steps of a sequence are real and which are padding. It goes with a value [N,T,..], and layers pass
+ * it on or not as Keras's do: qn_dense(), qn_activation(), qn_prelu(), qn_dropout() and the normalisations pass it on,
+ * qn_add() and qn_multiply() join those of their inputs where all have one, qn_concatenate() puts them beside each
+ * other; qn_global_avgpool() leaves padding out, and it and all other layers give results without a mask. The loss and the
+ * metrics of an output with a mask count its real steps alone. */
+
+/**
+ * Steps whose elements all are mask_value become padding: they are set to 0 and the result has a mask.
+ *
+ * x [N,T,..,D] f32, mask [N,T,..]. Source: Keras 3 Masking.
+ */
+QN_API qn_val qn_masking(qn_model *m, qn_val x, float mask_value);
+/** x with a mask of one's own: [N,T] of any dtype, a step is real where it is not 0. mask id 0: x without a mask. */
+QN_API qn_val qn_set_mask(qn_model *m, qn_val x, qn_val mask);
+/** The mask of a value, u8 [N,T] of 0 and 1; id 0 where it has none. */
+QN_API qn_val qn_mask(qn_model *m, qn_val x);
+
 QN_END_DECLS
 
 #endif

@@ -79,7 +79,7 @@ static qn_val build_dense(qn_model *m, struct qni_layer *l, const qn_val *in, in
 const struct qni_layer_type qni_layer_dense = {
     .name = "dense", .title = "Dense", .opt_bytes = sizeof(qn_dense_opt), .name_offset = offsetof(qn_dense_opt, name),
     .reuse_offset = offsetof(qn_dense_opt, reuse), .reserved_offset = offsetof(qn_dense_opt, reserved),
-    .fields = dense_fields, .build = build_dense,
+    .fields = dense_fields, .mask = QNI_MASK_PASS, .build = build_dense,
 };
 
 qn_val qn_dense(qn_model *m, qn_val x, const qn_dense_opt *opt)
@@ -101,7 +101,8 @@ static qn_val build_activation(qn_model *m, struct qni_layer *l, const qn_val *i
     return qni_layer_act(m, in[0], o->act, o->act_alpha);
 }
 
-const struct qni_layer_type qni_layer_activation = QNI_PLAIN_TYPE("activation", "Activation", act_fields, build_activation);
+const struct qni_layer_type qni_layer_activation = QNI_PLAIN_MASKED("activation", "Activation", act_fields, build_activation,
+                                                                      QNI_MASK_PASS);
 
 qn_val qn_activation(qn_model *m, qn_val x, qn_act act, const qn_layer_opt *opt)
 {
@@ -128,7 +129,7 @@ static qn_val build_prelu(qn_model *m, struct qni_layer *l, const qn_val *in, in
         .name = "alpha", .shape = slope, .init_default = QN_INIT_ZEROS, .trained = true }));
 }
 
-const struct qni_layer_type qni_layer_prelu = QNI_PLAIN_TYPE("p_re_lu", "PReLU", no_fields, build_prelu);
+const struct qni_layer_type qni_layer_prelu = QNI_PLAIN_MASKED("p_re_lu", "PReLU", no_fields, build_prelu, QNI_MASK_PASS);
 
 qn_val qn_prelu(qn_model *m, qn_val x, const qn_layer_opt *opt)
 {
@@ -145,7 +146,8 @@ static qn_val build_dropout(qn_model *m, struct qni_layer *l, const qn_val *in, 
     return qn_graph_dropout(m->g, in[0], o->rate);
 }
 
-const struct qni_layer_type qni_layer_dropout = QNI_PLAIN_TYPE("dropout", "Dropout", dropout_fields, build_dropout);
+const struct qni_layer_type qni_layer_dropout = QNI_PLAIN_MASKED("dropout", "Dropout", dropout_fields, build_dropout,
+                                                                   QNI_MASK_PASS);
 
 qn_val qn_dropout(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt)
 {

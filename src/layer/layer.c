@@ -165,6 +165,7 @@ qn_val qni_layer_add(qn_model *m, const struct qni_layer_type *type, const void 
     if (!m->g->status)
         l.out = type->build(m, &l, in, n);
     l.variables = (int)m->g->variables - l.first_variable;
+    qni_layer_mask_follow(m, &l);
     m->g->current_label = previous;
     m->layer[m->layers++] = l;
     return m->g->status ? none : l.out;

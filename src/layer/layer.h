@@ -23,6 +23,13 @@ struct qni_field {
     size_t offset;               /* in the options struct */
 };
 
+/* What becomes of the inputs' masks. Whatever the rule, a mask that build gives the result by qni_layer_mask_set stays. */
+enum qni_mask_rule {
+    QNI_MASK_STOP = 0,           /* the result has none */
+    QNI_MASK_PASS,               /* the first input's, if it has one */
+    QNI_MASK_ANY                 /* real where a step of any input is; none where an input has none */
+};
+
 struct qni_layer;
 
 struct qni_layer_type {
@@ -33,6 +40,7 @@ struct qni_layer_type {
     size_t reuse_offset;         /* of `const char *reuse`; SIZE_MAX where there is none */
     size_t reserved_offset;      /* of `uintptr_t reserved[4]`; SIZE_MAX where there is none */
     const struct qni_field *fields;
+    enum qni_mask_rule mask;
     /* Append the layer's nodes; options are in l->opt. Fails by qni_graph_fail. */
     qn_val (*build)(qn_model *m, struct qni_layer *l, const qn_val *in, int n);
 };
@@ -75,6 +83,18 @@ bool qni_layer_rank(qn_model *m, qn_val x, int least, int most, qn_shape *shape)
 /* The size of an axis, which weights depend on: fails when it is not fixed. 0 on failure. */
 int64_t qni_layer_axis(qn_model *m, const qn_shape *shape, int axis);
 qn_val qni_layer_fail(qn_model *m, qn_status st);
+
+/* ---- mask.c: which steps of a sequence are real ----
+ *
+ * A mask is u8 [N,T], 1 where a step is real and 0 where it is padding, and goes with values [N,T,..]. */
+
+qn_val qni_layer_mask(const qn_model *m, qn_val x); /* id 0: none */
+void qni_layer_mask_set(qn_model *m, qn_val y, qn_val mask); /* id 0 takes y's mask away */
+/* By the type's rule, after build. */
+void qni_layer_mask_follow(qn_model *m, const struct qni_layer *l);
+/* mask with axes of size 1 behind its own, so that it broadcasts against x. */
+qn_val qni_layer_mask_against(qn_model *m, qn_val mask, qn_val x);
+
 /* act(op(in) + bias): in the operation's epilogue as far as possible. */
 qn_val qni_layer_linear(qn_model *m, const struct qni_op *op, const void *attr, const qn_val *in, int n, qn_val bias,
                         qn_act act, float alpha);

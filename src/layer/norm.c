@@ -42,7 +42,7 @@ static qn_val build(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
 const struct qni_layer_type qni_layer_batchnorm = {
     .name = "batch_normalization", .title = "BatchNormalization", .opt_bytes = sizeof(qn_batchnorm_opt),
     .name_offset = offsetof(qn_batchnorm_opt, name), .reuse_offset = SIZE_MAX,
-    .reserved_offset = offsetof(qn_batchnorm_opt, reserved), .fields = fields, .build = build,
+    .reserved_offset = offsetof(qn_batchnorm_opt, reserved), .fields = fields, .mask = QNI_MASK_PASS, .build = build,
 };
 
 qn_val qn_batchnorm(qn_model *m, qn_val x, const qn_batchnorm_opt *opt)

@@ -76,9 +76,23 @@ static qn_val build_global_max(qn_model *m, struct qni_layer *l, const qn_val *i
     return global(m, l->opt, in[0], qn_graph_reduce_max);
 }
 
+/* As Keras: the mean of the real steps. */
+static qn_val masked_mean(qn_model *m, const qn_pool_opt *o, qn_val x, qn_val mask)
+{
+    const int steps = 1;
+    const qn_val real = qni_layer_mask_against(m, mask, x), zero = qn_graph_fill_like(m->g, x, QN_F32, 0.0f);
+    const qn_val sum = qn_graph_reduce_sum(m->g, qn_graph_where(m->g, real, x, zero), &steps, 1, o->keepdims);
+
+    return qn_graph_div(m->g, sum, qn_graph_reduce_sum(m->g, qn_graph_cast(m->g, real, QN_F32), &steps, 1, o->keepdims));
+}
+
 static qn_val build_global_avg(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
 {
+    const qn_val mask = qni_layer_mask(m, in[0]);
+
     (void)n;
+    if (mask.id && qni_value_shape(m->g, in[0]).rank == 3)
+        return masked_mean(m, l->opt, in[0], mask);
     return global(m, l->opt, in[0], qn_graph_reduce_mean);
 }
 

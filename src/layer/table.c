@@ -17,11 +17,14 @@ const struct qni_layer_type *const qni_layer_types[] = {
     &qni_layer_flatten,
     &qni_layer_global_avgpool,
     &qni_layer_global_maxpool,
+    &qni_layer_mask_type,
+    &qni_layer_masking,
     &qni_layer_maxpool1d,
     &qni_layer_maxpool2d,
     &qni_layer_multiply,
     &qni_layer_prelu,
     &qni_layer_reshape,
+    &qni_layer_set_mask,
     &qni_layer_zero_padding2d,
     NULL
 };

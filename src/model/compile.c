@@ -69,16 +69,36 @@ static qn_val logits_of(const qn_model *m, qn_val y, int32_t *probabilities)
     return y;
 }
 
+/* What the samples of an output weigh: the steps of its mask, times the sample weights. mean: the mean is to be that over the
+ * real steps, as Keras's; 0 where none is real. */
+static qn_val weight_of(qn_model *m, int output, qn_val weight, bool mean)
+{
+    const qn_val mask = qni_layer_mask(m, m->output[output]);
+    qn_val w, share;
+
+    if (!mask.id)
+        return weight;
+    w = qn_graph_cast(m->g, mask, QN_F32);
+    if (mean) {
+        share = qn_graph_reduce_mean(m->g, w, NULL, 0, false);
+        w = qn_graph_div(m->g, w, qn_graph_maximum(m->g, share, qn_graph_fill_like(m->g, share, QN_F32, 1e-20f)));
+    }
+    return weight.id ? qn_graph_mul(m->g, w, qni_layer_mask_against(m, weight, w)) : w;
+}
+
 static qn_val add_loss(qn_model *m, int output, qn_val weight)
 {
     const qn_compile_opt *o = &m->opt;
     qn_loss loss = loss_of(o, output);
-    qn_val in[3] = { m->output[output], m->target[output], weight };
+    qn_val in[3] = { m->output[output], m->target[output] };
     struct qni_pointwise point = { .delta = 1.0f, .smoothing = o->label_smoothing };
     struct qni_cross_entropy cross = { .smoothing = o->label_smoothing };
 
+    if (loss == QN_LOSS_NONE)
+        return (qn_val){ 0 };
+    in[2] = weight_of(m, output, weight, true);
     switch (loss) {
-    case QN_LOSS_NONE: return (qn_val){ 0 };
+    case QN_LOSS_NONE: break;
     case QN_SPARSE_CATEGORICAL_CROSSENTROPY:
     case QN_CATEGORICAL_CROSSENTROPY:
         cross.dense = loss == QN_CATEGORICAL_CROSSENTROPY;
@@ -150,7 +170,7 @@ static qn_val meter_value(const qn_model *m, int index)
 /* Nodes that sum up the first output's metrics. */
 static void sum_metric(qn_model *m, qn_metric metric, int index, qn_val weight)
 {
-    qn_val in[4] = { meter_value(m, index), m->output[0], m->target[0], weight };
+    qn_val in[4] = { meter_value(m, index), m->output[0], m->target[0], weight_of(m, 0, weight, false) };
     qn_loss loss = loss_of(&m->opt, 0);
     struct qni_metric_class class = { .dense = loss == QN_CATEGORICAL_CROSSENTROPY,
                                       .top = metric == QN_TOP_K ? (m->opt.top_k ? m->opt.top_k : 5) : 0 };

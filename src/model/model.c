@@ -51,6 +51,7 @@ void qn_model_destroy(qn_model **model)
         qni_free(m->ctx, &m->layer[i].opt);
     }
     qni_free(m->ctx, &m->layer);
+    qni_free(m->ctx, &m->masked);
     if (m->g)
         qni_graph_destroy(&m->g);
     qni_free(dev->ctx, &m);

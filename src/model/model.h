@@ -43,6 +43,8 @@ struct qn_model {
     qn_val output[QNI_MAX_MODEL_IO];
     int outputs;
     bool foreign;                    /* has parts made with level 2 */
+    struct qni_masked { int32_t value, mask; } *masked; /* [masks] which values have a mask, and which */
+    size_t masks, mask_capacity;
 
     bool compiled;
     qn_compile_opt opt;
