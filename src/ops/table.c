@@ -11,7 +11,6 @@ extern const struct qni_op qni_op_cross_entropy, qni_op_cross_entropy_grad;
 extern const struct qni_op qni_op_pointwise_loss, qni_op_pointwise_loss_grad;
 extern const struct qni_op qni_op_adagrad, qni_op_adam, qni_op_advance, qni_op_clip_norms, qni_op_rmsprop, qni_op_sgd;
 extern const struct qni_op qni_op_arg_reduce, qni_op_reduce;
-extern const struct qni_op qni_op_reshape;
 extern const struct qni_op qni_op_metric_class, qni_op_metric_mean, qni_op_metric_pointwise;
 extern const struct qni_op qni_op_batch_norm, qni_op_batch_norm_grad, qni_op_batch_norm_inference;
 extern const struct qni_op qni_op_softmax, qni_op_softmax_grad;
@@ -26,7 +25,6 @@ const struct qni_op *const qni_ops[] = {
     &qni_op_adagrad, &qni_op_adam, &qni_op_advance, &qni_op_clip_norms, &qni_op_rmsprop, &qni_op_sgd,
     &qni_op_eltwise, &qni_op_dropout, &qni_op_random,
     &qni_op_arg_reduce, &qni_op_reduce,
-    &qni_op_reshape,
     &qni_op_metric_class, &qni_op_metric_mean, &qni_op_metric_pointwise,
     &qni_op_batch_norm, &qni_op_batch_norm_grad, &qni_op_batch_norm_inference,
     &qni_op_softmax, &qni_op_softmax_grad,

@@ -92,6 +92,8 @@ static void refuse(const struct refusal *c, size_t n)
         if (!strstr(r.err, c[i].part))
             test_fail(__FILE__, __LINE__, "%s: said %.200s without %s", c[i].words, r.err, c[i].part);
         CHECK_STR(r.out, "");
+        if (command_lines(r.err) != 1)
+            test_fail(__FILE__, __LINE__, "%s: said more than a line: %.300s", c[i].words, r.err);
         command_free(&r);
     }
 }
@@ -115,7 +117,16 @@ static void usage(void)
         { "predict a.qn", 2, "either --data or --input" },
         { "predict a.qn --data digits --input b", 2, "either --data or --input" },
         { "bench tower", 2, "no workload tower" },
+        { "bench cnn --runs -1", 2, "out of range" },
         { "ops conv2d", 2, "unexpected argument" },
+        { "devices cpu", 2, "unexpected argument cpu" },
+        { "train mlp --data digits --epochs ten", 2, "--epochs ten: expected a whole number" },
+        { "train mlp --data digits --seed", 2, "--seed needs a whole number" },
+        { "train mlp --data digits --speed 3", 2, "unknown option --speed" },
+        { "train mlp --data digits -q", 2, "unknown option -q" },
+        { "train mlp --data digits --json=yes", 2, "--json takes no value" },
+        { "evaluate a.qn --data digits --batch 0", 2, "out of range" },
+        { "predict a.qn --data digits --top 0", 2, "out of range" },
     };
 
     refuse(cases, sizeof(cases) / sizeof(cases[0]));
@@ -131,14 +142,20 @@ static void failures(void)
     snprintf(damaged, sizeof(damaged), "evaluate %s --data digits", file("damaged.qn"));
     refuse((const struct refusal[]){
                { "train mlp --data letters", 1, "letters" },
+               { "train mlp --data csv:", 1, "needs a file's name" },
                { "train mlp --data mnist --data-dir /nonexistent", 1, "/nonexistent" },
                { "train mlp --data csv:/nonexistent.csv", 1, "/nonexistent.csv" },
                { "evaluate /nonexistent.qn --data digits", 1, "/nonexistent.qn" },
                { damaged, 1, "QN_E_FORMAT" },
                { "train mlp --data digits --device nonesuch", 3, "nonesuch" },
                { "bench cnn --device nonesuch", 3, "nonesuch" },
+               { "predict /nonexistent.qn --data digits", 1, "/nonexistent.qn" },
+               { "train mlp --data digits --resume /nonexistent.qn", 1, "/nonexistent.qn" },
+               { "train mlp --data digits --save /nonexistent/a.qn", 1, "/nonexistent/a.qn: nothing can be saved there" },
+               { "train mlp --data digits --save /tmp", 1, "Is a directory" },
+               { "train mlp --data digits --save /tmp/", 1, "Is a directory" },
            },
-           7);
+           13);
     command_run(&r, line("train cnn --data csv:%s%s", file("bad.csv"), ""), 1);
     CHECK(strstr(r.err, "QN_E_FORMAT"));
     command_free(&r);
@@ -159,7 +176,7 @@ static void train_json(void)
         return;
     }
     CHECK_INT(command_lines(r.out), 3);
-    CHECK(strstr(r.out, "{\"event\": \"epoch\", \"epoch\": 1, \"loss\": ") == r.out);
+    CHECK(strstr(r.out, "{\"event\":\"epoch\",\"epoch\":1,\"loss\":") == r.out);
     j = command_line_json(r.out, 1);
     CHECK_INT(command_number(j, "epoch"), 2);
     CHECK(command_number(j, "accuracy") > 0.9);
@@ -168,13 +185,13 @@ static void train_json(void)
     accuracy = command_number(j, "val_accuracy");
     qni_json_free(&j);
     j = command_line_json(r.out, 2);
-    CHECK(strstr(r.out, "\"event\": \"done\""));
+    CHECK(strstr(r.out, "\"event\":\"done\""));
     CHECK(accuracy > 0.9 && fabs(command_number(j, "test_accuracy") - accuracy) < 1e-6);
     CHECK(fabs(command_number(j, "test_loss") - loss) < 1e-5);
     CHECK_INT(command_number(j, "steps"), 2 * 60);
     CHECK(command_number(j, "seconds") > 0.0);
     CHECK(command_number(j, "device_peak_bytes") > 0.0);
-    CHECK(strstr(r.out, "\"device\": \""));
+    CHECK(strstr(r.out, "\"device\":\""));
     qni_json_free(&j);
     command_free(&r);
 
@@ -190,7 +207,7 @@ static void train_json(void)
     j = command_line_json(r.out, 2);
     CHECK_INT(command_number(j, "sample"), 2);
     command_number(j, "label");
-    CHECK(strstr(r.out, "\"classes\": [{\"class\": "));
+    CHECK(strstr(r.out, "\"classes\":[{\"class\":"));
     qni_json_free(&j);
     command_free(&r);
 
@@ -234,10 +251,10 @@ static void signals(void)
 
         unlink(file("early.qn"));
         command_run_until(&r, line("train mlp --data digits --epochs 100000 --json --save %s%s", file("early.qn"), ""),
-                          "\"event\": \"epoch\"", numbers[i]);
+                          "\"event\":\"epoch\"", numbers[i]);
         CHECK_INT(r.code, 128 + numbers[i]);
         j = command_line_json(r.out, command_lines(r.out) - 1);
-        CHECK(strstr(r.out, "\"event\": \"interrupted\""));
+        CHECK(strstr(r.out, "\"event\":\"interrupted\""));
         CHECK_INT(command_number(j, "signal"), numbers[i]);
         CHECK(command_number(j, "steps") >= 60.0);
         qni_json_free(&j);
@@ -353,7 +370,7 @@ static void bench(void)
         CHECK(command_number(j, "gflops") > 0.0);
         qni_json_free(&j);
     }
-    CHECK(strstr(r.out, "\"phase\": \"filter_gradient\"") && strstr(r.out, "\"algorithm\": \""));
+    CHECK(strstr(r.out, "\"phase\":\"filter_gradient\"") && strstr(r.out, "\"algorithm\":\""));
     command_free(&r);
     command_run(&r, "bench cnn --batch 2 --runs 1 --seconds 0 --profile", 0);
     CHECK(strstr(r.out, "cnn train, batch 2: ") && strstr(r.out, "conv2d_backward_filter"));

@@ -176,7 +176,9 @@ qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct datase
     qn_status st;
 
     memset(out, 0, sizeof(*out));
-    if (!strncmp(o->name, "csv:", 4)) {
+    if (!strcmp(o->name, "csv:")) {
+        st = fail(QN_E_ARG, "%s needs a file's name behind it", o->name);
+    } else if (!strncmp(o->name, "csv:", 4)) {
         st = open_table(out, ctx, o, train);
     } else {
         st = open_named(&out->test, ctx, o, "test");

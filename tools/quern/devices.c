@@ -116,7 +116,8 @@ static int run(int argc, char **argv)
     const struct usage usage = {
         "devices", "[options]",
         "List the OpenCL devices, one a line; * marks the one that is used unless another\n"
-        "is named, and each line ends with the reason. Exit status 3 when none is usable.\n",
+        "is named, and each line ends with the reason.\n\n"
+        "Exit status: 0 one can be used, 1 failed, 2 wrong command line, 3 none can be used.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
     int code = EXIT_NO_DEVICE;

@@ -44,7 +44,7 @@ static int run(int argc, char **argv)
     const struct usage usage = {
         "evaluate", "FILE --data DATA [options]",
         "Loss and metrics of a model that quern train saved.\n\n"
-        "Exit status: 0 done, 1 failed, 2 wrong command line, 3 no device.\n",
+        "Exit status: 0 done, 1 failed, 2 wrong command line, 3 no device, 130 and 143 ended by a signal.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
     struct dataset d = { 0 };
@@ -64,9 +64,17 @@ static int run(int argc, char **argv)
         return usage_error(&usage, data.name ? "an option is out of range" : "--data is missing");
     data.number = !strcmp(target, "number");
     if (!(st = open_device(&ctx, &dev, device)) && !(st = qn_model_load(&m, dev, argv[1])) &&
-        !(st = dataset_open(&d, ctx, &data, false)) && !(st = qn_model_evaluate(m, d.test, (int)batch, &logs)))
-        show(&logs, qn_dataset_samples(d.test), json);
-    code = st ? report("evaluate", st) : EXIT_DONE;
+        !(st = dataset_open(&d, ctx, &data, false))) {
+        signals_begin(m);
+        st = qn_model_evaluate(m, d.test, (int)batch, &logs);
+        signals_end();
+        if (!st)
+            show(&logs, qn_dataset_samples(d.test), json);
+    }
+    if (st == QN_E_CANCELLED && signals_caught())
+        code = EXIT_SIGNAL + signals_caught();
+    else
+        code = st ? report("evaluate", st) : EXIT_DONE;
     dataset_close(&d);
     qn_model_destroy(&m);
     qn_device_close(&dev);

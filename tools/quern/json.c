@@ -57,7 +57,7 @@ static void newline(struct json *j)
 {
     if (j->lines && j->depth <= 2)
         fprintf(j->out, "\n%*s", 2 * j->depth, "");
-    else if (j->more)
+    else if (j->lines && j->more)
         putc(' ', j->out);
 }
 
@@ -69,7 +69,7 @@ static void begin(struct json *j, const char *key)
         newline(j);
     if (key) {
         quote(j->out, key);
-        fputs(": ", j->out);
+        fputs(j->lines ? ": " : ":", j->out);
     }
     j->more = true;
 }

@@ -75,7 +75,8 @@ static int run(int argc, char **argv)
     };
     const struct usage usage = {
         "ops", "[options]",
-        "List the library's operations with their algorithms. QUERN_ALGO=FAMILY=ALGORITHM forces one.\n",
+        "List the library's operations with their algorithms. QUERN_ALGO=FAMILY=ALGORITHM forces one.\n\n"
+        "Exit status: 0 done, 1 failed, 2 wrong command line.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
     int code;

@@ -68,7 +68,7 @@ struct json {
     FILE *out;
     int depth;       /* of arrays and objects that are open */
     bool more;       /* something stands before the next value in this array or object */
-    bool lines;      /* a line for each member of the outermost two levels; else all in one line */
+    bool lines;      /* a line for each member of the outermost two levels; else all in one, without spaces */
 };
 
 /* key is NULL inside an array and at the top. */

@@ -1,8 +1,11 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * quern train: a network by name on a data set by name. */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "models.h"
 
@@ -202,12 +205,36 @@ static void show_interrupted(const struct state *s)
     }
 }
 
+/* A place that nothing can be saved to is found before an epoch is spent on it. */
+static qn_status check_save(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[1024], text[1200];
+    struct stat about;
+    size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    int err = 0;
+
+    if (n >= sizeof(folder) || !path[n])
+        err = n >= sizeof(folder) ? ENAMETOOLONG : EISDIR;
+    snprintf(folder, sizeof(folder), "%.*s", n ? (int)n : 1, n ? path : ".");
+    if (!err && access(folder, W_OK | X_OK))
+        err = errno;
+    if (!err && !stat(path, &about) && S_ISDIR(about.st_mode))
+        err = EISDIR;
+    if (!err)
+        return QN_OK;
+    snprintf(text, sizeof(text), "%.1000s: nothing can be saved there: %s", path, strerror(err));
+    return qn_error_set(QN_E_IO, text);
+}
+
 static qn_status train(struct state *s)
 {
     const struct job *job = s->job;
     qn_logs test = { 0 };
     qn_status st;
 
+    if (job->save && (st = check_save(job->save)))
+        return st;
     if ((st = open_device(&s->ctx, &s->dev, job->device)) || (st = qn_device_get_info(s->dev, &s->device)) ||
         (st = dataset_open(&s->data, s->ctx, &job->data, true)) || (st = make_model(s)))
         return st;

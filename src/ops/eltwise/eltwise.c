@@ -206,7 +206,7 @@ static const struct qni_algo *const algos[] = {
     NULL
 };
 
-static const char *const tests[] = { "op/eltwise", "grad/eltwise", NULL };
+static const char *const tests[] = { "op/eltwise", "grad/math", NULL };
 static const char *const random_tests[] = { "op/random", NULL };
 
 const struct qni_op qni_op_eltwise = {

@@ -4,7 +4,7 @@
 #include "graph/graph.h"
 #include "ops/loss/loss.h"
 
-static const char *const tests[] = { "op/cross_entropy", NULL };
+static const char *const tests[] = { "op/cross_entropy", "op/keras_nn", NULL };
 
 /* ---- what both directions share ---- */
 

@@ -2,7 +2,7 @@
 #include "graph/graph.h"
 #include "ops/loss/loss.h"
 
-static const char *const tests[] = { "op/pointwise_loss", NULL };
+static const char *const tests[] = { "op/pointwise_loss", "op/keras_nn", NULL };
 
 /* ---- what both directions share; x is the predictions' input ---- */
 

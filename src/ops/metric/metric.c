@@ -2,7 +2,7 @@
 #include "ops/metric/metric.h"
 #include "ops/rows.h"
 
-static const char *const tests[] = { "op/metric", NULL };
+static const char *const tests[] = { "op/metric", "op/keras_nn", NULL };
 
 static bool given(const struct qni_problem *p, int input)
 {

@@ -9,7 +9,7 @@
 #define GPU_CHUNKS 512
 #define OWN 5                /* inputs of each of the three before the epilogue's */
 
-static const char *const tests[] = { "op/batch_norm", NULL };
+static const char *const tests[] = { "op/batch_norm", "op/keras_nn", NULL };
 
 /* ---- how channels and rows are shared out: cl/norm/channels.clh ---- */
 

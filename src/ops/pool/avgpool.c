@@ -3,7 +3,7 @@
 #include "ops/act.h"
 #include "ops/pool/pool.h"
 
-static const char *const tests[] = { "op/avgpool", "grad/pool", NULL };
+static const char *const tests[] = { "op/avgpool", "op/keras_nn", NULL };
 
 static bool plain(const struct qni_problem *p)
 {

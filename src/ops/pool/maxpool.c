@@ -3,7 +3,7 @@
 #include "ops/act.h"
 #include "ops/pool/pool.h"
 
-static const char *const tests[] = { "op/maxpool", "grad/pool", NULL };
+static const char *const tests[] = { "op/maxpool", "op/keras_nn", NULL };
 
 /* ---- forward ---- */
 

@@ -6,7 +6,7 @@
 #define GROUP_ITEMS 128
 #define ITEM_ELEMENTS 8192
 
-static const char *const tests[] = { "op/softmax", NULL };
+static const char *const tests[] = { "op/softmax", "op/keras_nn", NULL };
 
 /* [outer, C, inner] */
 struct view {

@@ -1,0 +1,303 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * What docs/command.md promises of the command's output: each object's members, and that numbers which say the same
+ * thing in two places agree. */
+#include "command.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIGITS  1797 /* samples of digits' test part */
+#define CLASSES 10
+
+static char folder[512];
+
+static const char *file(const char *name)
+{
+    static char path[4][640];
+    static int next;
+
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof(path[next]), "%s/%s", folder, name);
+    return path[next];
+}
+
+static const char *line(const char *format, const char *a, const char *b)
+{
+    static char text[1400];
+
+    snprintf(text, sizeof(text), format, a, b);
+    return text;
+}
+
+/* An object's members, in order, with blanks between. */
+static void check_members(const struct qni_json_at *object, const char *want)
+{
+    struct qni_json_at child = { 0 };
+    char text[512] = "";
+
+    while (qni_json_next(object, &child))
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? " " : "", qni_json_key(&child));
+    CHECK_STR(text, want);
+}
+
+static void check_line(const char *out, int i, const char *want)
+{
+    struct qni_json *j = command_line_json(out, i);
+    struct qni_json_at root;
+
+    if (!j)
+        return;
+    root = qni_json_root(j);
+    check_members(&root, want);
+    qni_json_free(&j);
+}
+
+/* One model for all: an epoch of mlp on digits. */
+static bool trained(void)
+{
+    struct command_result r;
+    static int state;
+
+    if (!state) {
+        command_run(&r, line("train mlp --data digits --epochs 1 --seed 1 --json --save %s%s", file("m.qn"), ""), 0);
+        state = r.code ? -1 : 1;
+        command_free(&r);
+    }
+    if (state < 0)
+        test_fail(__FILE__, __LINE__, "there is no model");
+    return state > 0;
+}
+
+static void train(void)
+{
+    struct command_result r;
+
+    command_run(&r, line("train mlp --data digits --epochs 2 --json%s%s", "", ""), 0);
+    CHECK_INT(command_lines(r.out), 3);
+    for (int i = 0; i < 2; i++)
+        check_line(r.out, i, "event epoch loss accuracy val_loss val_accuracy samples_per_s");
+    check_line(r.out, 2, "event test_loss test_accuracy seconds steps device_peak_bytes device");
+    CHECK(strstr(r.out, "{\"event\":\"epoch\",\"epoch\":1,\"loss\":") == r.out);
+    CHECK_STR(r.err, "");
+    command_free(&r);
+}
+
+static void bench(void)
+{
+    struct command_result r;
+
+    command_run(&r, "bench gemm conv cnn convstack --runs 1 --batch 1 --seconds 0 --json", 0);
+    CHECK_INT(command_lines(r.out), 4 + 3 + 2 + 2);
+    for (int i = 0; i < command_lines(r.out); i++)
+        check_line(r.out, i,
+                   i < 4   ? "workload phase n ms_median ms_min runs gflops algorithm device"
+                   : i < 7 ? "workload phase batch ms_median ms_min runs gflops algorithm device"
+                           : "workload phase batch ms_median ms_min runs gflops device");
+    for (int n = 256; n <= 2048; n *= 2) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "\"n\":%d,", n);
+        CHECK(strstr(r.out, text));
+    }
+    CHECK(strstr(r.out, "\"phase\":\"forward\"") && strstr(r.out, "\"phase\":\"data_gradient\""));
+    CHECK(strstr(r.out, "\"phase\":\"filter_gradient\"") && strstr(r.out, "\"phase\":\"train\""));
+    CHECK(strstr(r.out, "\"phase\":\"infer\""));
+    command_free(&r);
+}
+
+static void devices(void)
+{
+    struct command_result r;
+    struct qni_json *j = NULL;
+    struct qni_json_at root, device = { 0 }, reason;
+    const char *text = "";
+    qn_context *ctx = NULL;
+    int chosen = 0, n = 0;
+
+    command_run(&r, "devices --json", 0);
+    CHECK_OK(qn_context_create(&ctx, NULL));
+    if (CHECK_OK(qni_json_parse(&j, ctx, "devices", r.out, strlen(r.out), 0))) {
+        root = qni_json_root(j);
+        while (qni_json_next(&root, &device)) {
+            bool is = false;
+
+            check_members(&device, "platform_index device_index platform name vendor type driver version global_bytes "
+                                   "alloc_bytes local_bytes compute_units clock_mhz usable chosen score reason");
+            CHECK_OK(qni_json_get_bool(&device, "chosen", &is));
+            chosen += is;
+            CHECK_OK(qni_json_member(&reason, &device, "reason"));
+            CHECK_OK(qni_json_text(&reason, &text));
+            CHECK(*text);
+            n++;
+        }
+    }
+    CHECK(n > 0);
+    CHECK_INT(chosen, 1);
+    qni_json_free(&j);
+    qn_context_destroy(&ctx);
+    command_free(&r);
+}
+
+/* predict's line at text, for sample i: the classes with their probabilities, likeliest first. */
+static bool read_answer(const char *text, int i, int class[], double probability[], int *n, double *label)
+{
+    struct qni_json *j = command_line_json(text, 0);
+    struct qni_json_at root, classes, child = { 0 };
+    int64_t v;
+
+    *n = 0;
+    if (!j)
+        return false;
+    root = qni_json_root(j);
+    check_members(&root, "sample classes label");
+    CHECK_OK(qni_json_get_int(&root, "sample", i, i, &v));
+    CHECK_OK(qni_json_get_double(&root, "label", label));
+    CHECK_OK(qni_json_member(&classes, &root, "classes"));
+    while (*n < CLASSES && qni_json_next(&classes, &child)) {
+        check_members(&child, "class probability");
+        CHECK_OK(qni_json_get_int(&child, "class", 0, CLASSES - 1, &v));
+        CHECK_OK(qni_json_get_double(&child, "probability", &probability[*n]));
+        class[(*n)++] = (int)v;
+    }
+    qni_json_free(&j);
+    return !test_failed();
+}
+
+/* evaluate's accuracy and loss, worked out from what predict says. */
+static void agree(void)
+{
+    struct command_result r, e;
+    struct qni_json *j;
+    const char *at;
+    double loss = 0.0;
+    int right = 0, n, class[CLASSES];
+
+    if (!trained())
+        return;
+    command_run(&r, line("predict %s --data digits --top 10 --json%s", file("m.qn"), ""), 0);
+    CHECK_INT(command_lines(r.out), DIGITS);
+    at = r.out;
+    for (int i = 0; i < DIGITS && !test_failed(); i++) {
+        double p[CLASSES], sum = 0.0, label = -1.0;
+
+        if (!read_answer(at, i, class, p, &n, &label))
+            break;
+        at = strchr(at, '\n') + 1;
+        CHECK_INT(n, CLASSES);
+        for (int k = 0; k < n; k++) {
+            sum += p[k];
+            CHECK(!k || p[k] <= p[k - 1]);
+            if (class[k] == (int)label)
+                loss -= log(p[k] > 1e-7 ? p[k] : 1e-7) / DIGITS;
+        }
+        CHECK(fabs(sum - 1.0) < 1e-5);
+        right += class[0] == (int)label;
+    }
+    command_run(&e, line("evaluate %s --data digits --json%s", file("m.qn"), ""), 0);
+    CHECK_INT(command_lines(e.out), 1);
+    check_line(e.out, 0, "event samples loss accuracy");
+    if ((j = command_line_json(e.out, 0))) {
+        CHECK_INT(command_number(j, "samples"), DIGITS);
+        CHECK(fabs(command_number(j, "accuracy") - (double)right / DIGITS) < 1e-6);
+        CHECK(fabs(command_number(j, "loss") - loss) < 1e-3 * loss);
+        qni_json_free(&j);
+    }
+    command_free(&r);
+    command_free(&e);
+}
+
+/* The first value of a line of plain text, "3: 7 (0.9912), is 7". */
+static void plain(void)
+{
+    struct command_result r, e;
+    int sample, class, label;
+    double p;
+
+    if (!trained())
+        return;
+    command_run(&r, line("predict %s --data digits --count 5%s", file("m.qn"), ""), 0);
+    CHECK_INT(command_lines(r.out), 5);
+    CHECK(sscanf(r.out, "%d: %d (%lf), is %d", &sample, &class, &p, &label) == 4 && sample == 0 && p > 0.1 && p <= 1.0);
+    command_run(&e, line("predict %s --data digits --count 5 --batch 2%s", file("m.qn"), ""), 0);
+    CHECK_STR(e.out, r.out);
+    command_free(&e);
+    command_free(&r);
+    command_run(&r, line("predict %s --data digits --count 1 --top 3%s", file("m.qn"), ""), 0);
+    CHECK_INT(command_lines(r.out), 1);
+    CHECK(strchr(r.out, ',') && strchr(strchr(r.out, ',') + 1, ','));
+    command_free(&r);
+    command_run(&r, line("evaluate %s --data digits%s", file("m.qn"), ""), 0);
+    CHECK(strstr(r.out, "1797 samples: loss 0.") == r.out && strstr(r.out, ", accuracy 0."));
+    command_free(&r);
+}
+
+/* Images from a file of their own give what the same images give as a data set: idx, u8. */
+static void images(void)
+{
+    static const unsigned char header[] = { 0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 28, 0, 0, 0, 28 };
+    struct command_result r;
+    FILE *f = fopen(file("images.idx"), "wb");
+
+    if (!trained() || !f)
+        return;
+    fwrite(header, 1, sizeof(header), f);
+    for (int i = 0; i < 3 * 28 * 28; i++)
+        putc(i / 784 ? i % 251 : 0, f);
+    fclose(f);
+    command_run(&r, line("predict %s --input %s --json", file("m.qn"), file("images.idx")), 0);
+    CHECK_INT(command_lines(r.out), 3);
+    check_line(r.out, 0, "sample classes");
+    command_free(&r);
+    truncate(file("images.idx"), 1000);
+    command_run(&r, line("predict %s --input %s", file("m.qn"), file("images.idx")), 1);
+    CHECK(strstr(r.err, "QN_E_FORMAT") && strstr(r.err, "images.idx"));
+    CHECK_INT(command_lines(r.err), 1);
+    CHECK_STR(r.out, "");
+    command_free(&r);
+}
+
+/* Data that do not fit the model. */
+static void misfit(void)
+{
+    struct command_result r;
+    FILE *f = fopen(file("t.csv"), "w");
+
+    if (!trained() || !f)
+        return;
+    fputs("a,b,class\n1,2,0\n3,4,1\n", f);
+    fclose(f);
+    for (int i = 0; i < 2; i++) {
+        command_run(&r, line(i ? "evaluate %s --data csv:%s" : "predict %s --data csv:%s", file("m.qn"), file("t.csv")), 1);
+        CHECK(strstr(r.err, "QN_E_SHAPE"));
+        CHECK_INT(command_lines(r.err), 1);
+        CHECK_STR(r.out, "");
+        command_free(&r);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    command_path = argc > 1 ? argv[1] : "quern";
+    setenv("QUERN_DATA", TEST_SOURCE_DIR "/examples/data", 1);
+    snprintf(folder, sizeof(folder), "%.400s/quern-outputs-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(folder))
+        return 1;
+    test_run("outputs: train --json", train);
+    test_run("outputs: bench --json", bench);
+    test_run("outputs: devices --json", devices);
+    test_run("outputs: evaluate agrees with what predict says of each sample", agree);
+    test_run("outputs: predict and evaluate in plain text", plain);
+    test_run("outputs: predict for images of one's own", images);
+    test_run("outputs: data that do not fit the model", misfit);
+    unlink(file("m.qn"));
+    unlink(file("images.idx"));
+    unlink(file("t.csv"));
+    rmdir(folder);
+    return test_end();
+}
