@@ -12,6 +12,7 @@
 #ifndef QUERN_GRAPH_H
 #define QUERN_GRAPH_H
 
+#include <quern/graph_attention.h>
 #include <quern/graph_conv.h>
 #include <quern/graph_math.h>
 #include <quern/graph_nn.h>
