@@ -74,6 +74,39 @@ QN_API qn_val qn_graph_batch_norm(qn_graph *g, qn_val x, qn_val gamma, qn_val be
 QN_API qn_val qn_graph_batch_norm_fixed(qn_graph *g, qn_val x, qn_val gamma, qn_val beta, qn_val mean, qn_val variance,
                                         const qn_graph_batch_norm_opt *opt);
 
+/** Options of qn_graph_layer_norm(), qn_graph_rms_norm() and qn_graph_group_norm(). */
+typedef struct qn_graph_layer_norm_opt {
+    float epsilon;         /**< added to the variance; default 1e-3, of rms_norm 1e-6 */
+    int axes;              /**< how many of the last axes are normalised over; default 1; not of group_norm */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_graph_layer_norm_opt;
+
+/**
+ * Layer normalisation over the last axes, each row by itself.
+ *
+ * y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, with the row's mean and (biased) variance.
+ *
+ * @param x            [..,D] f32
+ * @param gamma, beta  f32 of the normalised axes, or invalid (id 0): 1 and 0
+ *
+ * Gradient: of x, gamma and beta. Source: Keras 3 LayerNormalization.
+ */
+QN_API qn_val qn_graph_layer_norm(qn_graph *g, qn_val x, qn_val gamma, qn_val beta, const qn_graph_layer_norm_opt *opt);
+
+/** y = x / sqrt(mean of x^2 + epsilon) * gamma; otherwise as qn_graph_layer_norm(). Source: Keras 3 RMSNormalization. */
+QN_API qn_val qn_graph_rms_norm(qn_graph *g, qn_val x, qn_val gamma, const qn_graph_layer_norm_opt *opt);
+
+/**
+ * Group normalisation: mean and variance of each sample's groups of channels, over all positions.
+ *
+ * @param x            [N,..,C] f32, C fixed and a multiple of groups
+ * @param gamma, beta  [C] f32 or invalid: 1 and 0
+ *
+ * Gradient: of x, gamma and beta. Source: Keras 3 GroupNormalization.
+ */
+QN_API qn_val qn_graph_group_norm(qn_graph *g, qn_val x, int groups, qn_val gamma, qn_val beta,
+                                  const qn_graph_layer_norm_opt *opt);
+
 /** exp(x) / sum exp(x) along an axis, negative from the end. f32. */
 QN_API qn_val qn_graph_softmax(qn_graph *g, qn_val x, int axis);
 /** x - log(sum exp(x)) along an axis, negative from the end. f32. */

@@ -132,6 +132,29 @@ typedef struct qn_batchnorm_opt {
  */
 QN_API qn_val qn_batchnorm(qn_model *m, qn_val x, const qn_batchnorm_opt *opt);
 
+/** Options of qn_layernorm(), qn_rmsnorm() and qn_groupnorm(). */
+typedef struct qn_layernorm_opt {
+    float epsilon;          /**< added to the variance; 0: 1e-3, of qn_rmsnorm() 1e-6 */
+    int axes;               /**< how many of the last axes are normalised over; 0: 1; not of qn_groupnorm() */
+    int groups;             /**< qn_groupnorm() alone; 0: 32 */
+    bool no_scale;          /**< no gamma */
+    bool no_center;         /**< no beta; rms normalisation has none anyway */
+    bool frozen;            /**< gamma and beta are not trained */
+    const char *name;       /**< default: what it is, numbered */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_layernorm_opt;
+
+/**
+ * Layer normalisation: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over the last axes of each sample or step.
+ *
+ * x [N,..,D] f32, gamma and beta [D]. Source: agrees with Keras 3 LayerNormalization.
+ */
+QN_API qn_val qn_layernorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt);
+/** y = scale x / sqrt(mean of x^2 + epsilon), likewise. Source: agrees with Keras 3 RMSNormalization. */
+QN_API qn_val qn_rmsnorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt);
+/** Mean and variance of each sample's groups of channels over all positions: [N,..,C]. Keras 3 GroupNormalization. */
+QN_API qn_val qn_groupnorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt);
+
 /** Options of layers that have none but a few numbers. */
 typedef struct qn_layer_opt {
     int axis;               /**< concatenate: counted from 1 (the batch is axis 0); 0: the last */

@@ -49,3 +49,112 @@ qn_val qn_batchnorm(qn_model *m, qn_val x, const qn_batchnorm_opt *opt)
 {
     return qni_layer_add(m, &qni_layer_batchnorm, opt, &x, 1);
 }
+
+/* ---- over the last axes, and over groups of channels ---- */
+
+#define LAYER_FIELD(kind, member) { #member, kind, offsetof(qn_layernorm_opt, member) }
+
+static const struct qni_field layer_fields[] = {
+    LAYER_FIELD(QNI_FIELD_FLOAT, epsilon), LAYER_FIELD(QNI_FIELD_INT, axes), LAYER_FIELD(QNI_FIELD_INT, groups),
+    LAYER_FIELD(QNI_FIELD_BOOL, no_scale), LAYER_FIELD(QNI_FIELD_BOOL, no_center), LAYER_FIELD(QNI_FIELD_BOOL, frozen), { 0 }
+};
+
+/* The shape of gamma: the last `axes` axes. */
+static bool last_axes(qn_model *m, qn_val x, int axes, qn_shape *out)
+{
+    qn_shape s;
+
+    if (!qni_layer_rank(m, x, 2, QN_MAX_RANK, &s))
+        return false;
+    if (axes < 1 || axes >= s.rank) {
+        qni_layer_fail(m, qni_error(QN_E_ARG, "axes is %d, expected 1 to %d", axes, s.rank - 1));
+        return false;
+    }
+    *out = (qn_shape){ .rank = axes };
+    for (int i = 0; i < axes; i++)
+        if (!(out->dim[i] = qni_layer_axis(m, &s, s.rank - axes + i)))
+            return false;
+    return true;
+}
+
+static qn_val layer_weight(qn_model *m, struct qni_layer *l, const char *name, const qn_shape *shape, qn_init init)
+{
+    const qn_layernorm_opt *o = l->opt;
+
+    return qni_layer_weight(m, l, &(struct qni_weight){ .name = name, .shape = *shape, .init_default = init,
+                                                       .trained = !o->frozen, .no_decay = true });
+}
+
+static qn_val build_layernorm(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_layernorm_opt *o = l->opt;
+    const qn_graph_layer_norm_opt op = { .epsilon = o->epsilon, .axes = o->axes };
+    qn_val gamma = { 0 }, beta = { 0 };
+    qn_shape s;
+
+    (void)n;
+    if (!last_axes(m, in[0], o->axes ? o->axes : 1, &s))
+        return gamma;
+    if (!o->no_scale)
+        gamma = layer_weight(m, l, "gamma", &s, QN_INIT_ONES);
+    if (!o->no_center)
+        beta = layer_weight(m, l, "beta", &s, QN_INIT_ZEROS);
+    return qn_graph_layer_norm(m->g, in[0], gamma, beta, &op);
+}
+
+static qn_val build_rmsnorm(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_layernorm_opt *o = l->opt;
+    const qn_graph_layer_norm_opt op = { .epsilon = o->epsilon, .axes = o->axes };
+    qn_val scale = { 0 };
+    qn_shape s;
+
+    (void)n;
+    if (!last_axes(m, in[0], o->axes ? o->axes : 1, &s))
+        return scale;
+    if (!o->no_scale)
+        scale = layer_weight(m, l, "scale", &s, QN_INIT_ONES);
+    return qn_graph_rms_norm(m->g, in[0], scale, &op);
+}
+
+static qn_val build_groupnorm(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_layernorm_opt *o = l->opt;
+    const qn_graph_layer_norm_opt op = { .epsilon = o->epsilon, .axes = o->axes };
+    qn_val gamma = { 0 }, beta = { 0 };
+    qn_shape s;
+
+    (void)n;
+    if (!last_axes(m, in[0], 1, &s))
+        return gamma;
+    if (!o->no_scale)
+        gamma = layer_weight(m, l, "gamma", &s, QN_INIT_ONES);
+    if (!o->no_center)
+        beta = layer_weight(m, l, "beta", &s, QN_INIT_ZEROS);
+    return qn_graph_group_norm(m->g, in[0], o->groups ? o->groups : 32, gamma, beta, &op);
+}
+
+#define NORM_TYPE(id, title_text, build_function) \
+    { .name = id, .title = title_text, .opt_bytes = sizeof(qn_layernorm_opt), \
+      .name_offset = offsetof(qn_layernorm_opt, name), .reuse_offset = SIZE_MAX, \
+      .reserved_offset = offsetof(qn_layernorm_opt, reserved), .fields = layer_fields, .mask = QNI_MASK_PASS, \
+      .build = build_function }
+
+const struct qni_layer_type qni_layer_layernorm = NORM_TYPE("layer_normalization", "LayerNormalization", build_layernorm);
+const struct qni_layer_type qni_layer_rmsnorm = NORM_TYPE("rms_normalization", "RMSNormalization", build_rmsnorm);
+const struct qni_layer_type qni_layer_groupnorm = NORM_TYPE("group_normalization", "GroupNormalization", build_groupnorm);
+
+qn_val qn_layernorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_layernorm, opt, &x, 1);
+}
+
+qn_val qn_rmsnorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_rmsnorm, opt, &x, 1);
+}
+
+qn_val qn_groupnorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_groupnorm, opt, &x, 1);
+}

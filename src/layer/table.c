@@ -17,6 +17,8 @@ const struct qni_layer_type *const qni_layer_types[] = {
     &qni_layer_flatten,
     &qni_layer_global_avgpool,
     &qni_layer_global_maxpool,
+    &qni_layer_groupnorm,
+    &qni_layer_layernorm,
     &qni_layer_mask_type,
     &qni_layer_masking,
     &qni_layer_maxpool1d,
@@ -24,6 +26,7 @@ const struct qni_layer_type *const qni_layer_types[] = {
     &qni_layer_multiply,
     &qni_layer_prelu,
     &qni_layer_reshape,
+    &qni_layer_rmsnorm,
     &qni_layer_set_mask,
     &qni_layer_zero_padding2d,
     NULL

@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * Level 2: pooling, normalisation, softmax, losses. */
+#include <quern/graph_math.h>
 #include <quern/graph_nn.h>
 
 #include "graph/graph.h"
@@ -89,6 +90,58 @@ qn_val qn_graph_batch_norm_fixed(qn_graph *g, qn_val x, qn_val gamma, qn_val bet
                                  const qn_graph_batch_norm_opt *opt)
 {
     return batch_norm(g, &qni_op_batch_norm_inference, (const qn_val[5]){ x, gamma, beta, mean, variance }, opt);
+}
+
+static qn_val layer_norm(qn_graph *g, const struct qni_op *op, float epsilon, const qn_val *in, int n,
+                         const qn_graph_layer_norm_opt *opt)
+{
+    const qn_graph_layer_norm_opt o = opt ? *opt : (qn_graph_layer_norm_opt){ 0 };
+    const struct qni_layer_norm a = { .epsilon = o.epsilon != 0 ? o.epsilon : epsilon, .axes = o.axes ? o.axes : 1 };
+
+    return ready(g, in[0], o.reserved, QNI_COUNT(o.reserved)) ? qni_node_add(g, op, &a, in, n, NULL) : NONE;
+}
+
+qn_val qn_graph_layer_norm(qn_graph *g, qn_val x, qn_val gamma, qn_val beta, const qn_graph_layer_norm_opt *opt)
+{
+    return layer_norm(g, &qni_op_layer_norm, 1e-3f, (const qn_val[3]){ x, gamma, beta }, 3, opt);
+}
+
+qn_val qn_graph_rms_norm(qn_graph *g, qn_val x, qn_val gamma, const qn_graph_layer_norm_opt *opt)
+{
+    return layer_norm(g, &qni_op_rms_norm, 1e-6f, (const qn_val[2]){ x, gamma }, 2, opt);
+}
+
+qn_val qn_graph_group_norm(qn_graph *g, qn_val x, int groups, qn_val gamma, qn_val beta, const qn_graph_layer_norm_opt *opt)
+{
+    const qn_graph_layer_norm_opt o = opt ? *opt : (qn_graph_layer_norm_opt){ 0 };
+    const float epsilon = o.epsilon != 0 ? o.epsilon : 1e-3f;
+    int64_t dim[QN_MAX_RANK] = { 0 };
+    int axes[QN_MAX_RANK], n = 0;
+    qn_val d, variance;
+    qn_shape s;
+    char text[160];
+
+    if (!ready(g, x, o.reserved, QNI_COUNT(o.reserved)))
+        return NONE;
+    s = qni_value_shape(g, x);
+    if (groups < 1 || s.rank < 2 || s.rank >= QN_MAX_RANK || s.dim[s.rank - 1] < 1 || s.dim[s.rank - 1] % groups || o.axes ||
+        !(epsilon > 0))
+        return qni_graph_fail(g, qni_error(QN_E_SHAPE, "group norm: %d groups of the channels of %s, epsilon %g", groups,
+                                           qni_shape_text(&s, text, sizeof(text)), (double)epsilon));
+    dim[s.rank - 1] = groups;
+    dim[s.rank] = s.dim[s.rank - 1] / groups;
+    for (int i = 1; i <= s.rank; i++)
+        if (i != s.rank - 1)
+            axes[n++] = i;
+    d = qn_graph_reshape(g, x, s.rank + 1, dim);
+    d = qn_graph_sub(g, d, qn_graph_reduce_mean(g, d, axes, n, true));
+    variance = qn_graph_reduce_mean(g, qn_graph_square(g, d), axes, n, true);
+    d = qn_graph_mul(g, d, qn_graph_rsqrt(g, qn_graph_affine(g, variance, 1.0f, epsilon)));
+    dim[s.rank - 1] = s.dim[s.rank - 1];
+    d = qn_graph_reshape(g, d, s.rank, dim);
+    if (gamma.id)
+        d = qn_graph_mul(g, d, gamma);
+    return beta.id ? qn_graph_add(g, d, beta) : d;
 }
 
 /* ---- softmax ---- */
