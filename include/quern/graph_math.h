@@ -139,6 +139,8 @@ QN_API qn_val qn_graph_dropout(qn_graph *g, qn_val x, float rate);
 QN_API qn_val qn_graph_random_uniform(qn_graph *g, qn_val like, float low, float high);
 /** f32 of the shape of `like`, whose content is not read: normal */
 QN_API qn_val qn_graph_random_normal(qn_graph *g, qn_val like, float mean, float deviation);
+/** The same in a plan for training; the mean everywhere in a plan for inference */
+QN_API qn_val qn_graph_noise(qn_graph *g, qn_val like, float mean, float deviation);
 
 /* ---- reductions ----
  *

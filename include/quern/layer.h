@@ -82,9 +82,23 @@ QN_API qn_val qn_conv1d(qn_model *m, qn_val x, const qn_conv_opt *opt);
 
 /** Each channel by itself: kernel [R,S,C,depth_multiplier], y [N,P,Q,C*depth_multiplier]. Keras 3 DepthwiseConv2D. */
 QN_API qn_val qn_depthwise_conv2d(qn_model *m, qn_val x, const qn_conv_opt *opt);
+/** x [N,T,C], kernel [R,C,depth_multiplier], y [N,P,C*depth_multiplier]; may be causal. Keras 3 DepthwiseConv1D. */
+QN_API qn_val qn_depthwise_conv1d(qn_model *m, qn_val x, const qn_conv_opt *opt);
 
-/** Transposed convolution: kernel [R,S,filters,C], y [N,P,Q,filters]. Keras 3 Conv2DTranspose. */
+/**
+ * A depthwise convolution without bias, then a dense layer over the channels of every pixel.
+ *
+ * x [N,H,W,C], depthwise_kernel [R,S,C,depth_multiplier], pointwise_kernel [1,1,C*depth_multiplier,filters], bias
+ * [filters], y [N,P,Q,filters]. Initialisers and regularisers of the kernel are those of both. Keras 3 SeparableConv2D.
+ */
+QN_API qn_val qn_separable_conv2d(qn_model *m, qn_val x, const qn_conv_opt *opt);
+/** The same over [N,T,C], with kernels of one axis less; may be causal. Keras 3 SeparableConv1D. */
+QN_API qn_val qn_separable_conv1d(qn_model *m, qn_val x, const qn_conv_opt *opt);
+
+/** Transposed convolution: kernel [R,S,filters,C], y [N,P,Q,filters]; no groups. Keras 3 Conv2DTranspose. */
 QN_API qn_val qn_conv2d_transpose(qn_model *m, qn_val x, const qn_conv_opt *opt);
+/** x [N,T,C], kernel [R,filters,C], y [N,P,filters]. Keras 3 Conv1DTranspose. */
+QN_API qn_val qn_conv1d_transpose(qn_model *m, qn_val x, const qn_conv_opt *opt);
 
 /** Options of pooling. */
 typedef struct qn_pool_opt {
@@ -157,42 +171,138 @@ QN_API qn_val qn_groupnorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt);
 
 /** Options of layers that have none but a few numbers. */
 typedef struct qn_layer_opt {
-    int axis;               /**< concatenate: counted from 1 (the batch is axis 0); 0: the last */
-    float rate;             /**< dropout: share of elements dropped, in [0, 1) */
-    uint64_t seed;          /**< dropout: 0: the model's */
+    int axis;               /**< concatenate, softmax: counted from 1 (the batch is axis 0); 0: the last */
+    float rate;             /**< dropouts: share of elements dropped, in [0, 1) */
     qn_act act;             /**< activation */
     float act_alpha;        /**< activation: its parameter; 0: its default */
-    int pad[4];             /**< zero padding: top, bottom, left, right */
+    unsigned shared_axes;   /**< prelu: bit a, from 1: one slope for all of axis a. Keras's [1, 2] is 1 << 1 | 1 << 2 */
+    int pad[4];             /**< zero padding, cropping: top, bottom, left, right; of sequences before, after */
     const char *name;       /**< default: what it is, numbered */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_layer_opt;
 
-/** act(x). Keras 3 Activation, LeakyReLU (alpha default 0.3), ELU, Softmax, ... */
+/** act(x). Keras 3 Activation, LeakyReLU (alpha default 0.3), ELU (alpha default 1), Softmax (over opt->axis), ... */
 QN_API qn_val qn_activation(qn_model *m, qn_val x, qn_act act, const qn_layer_opt *opt);
-/** x where x > 0, else slope x, with a trained slope for each element of a sample, starting at 0. Keras 3 PReLU. */
+/**
+ * x where x > 0, else slope x, with a trained slope for each element of a sample, starting at 0.
+ *
+ * opt->shared_axes makes the slope one along axes. Keras 3 PReLU.
+ */
 QN_API qn_val qn_prelu(qn_model *m, qn_val x, const qn_layer_opt *opt);
 /** In training: zero with probability rate, the rest times 1 / (1 - rate). Inference: x. Keras 3 Dropout. */
 QN_API qn_val qn_dropout(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt);
+/** The same for whole channels of a sequence [N,T,C]. Keras 3 SpatialDropout1D. */
+QN_API qn_val qn_spatial_dropout1d(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt);
+/** The same for whole channels of an image [N,H,W,C]. Keras 3 SpatialDropout2D. */
+QN_API qn_val qn_spatial_dropout2d(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt);
+/** In training: x + a normal number of this standard deviation, 0 or more. Inference: x. Keras 3 GaussianNoise. */
+QN_API qn_val qn_gaussian_noise(qn_model *m, qn_val x, float deviation, const qn_layer_opt *opt);
+/** In training: x times a normal number of mean 1 and variance rate / (1 - rate). Keras 3 GaussianDropout. */
+QN_API qn_val qn_gaussian_dropout(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt);
+/** x; adds l1 sum |x| + l2 sum x^2, divided by the batch, to the loss. Keras 3 ActivityRegularization. */
+QN_API qn_val qn_activity_regularization(qn_model *m, qn_val x, float l1, float l2, const qn_layer_opt *opt);
+
+/** scale * x + offset; x may be of integers. Keras 3 Rescaling. */
+QN_API qn_val qn_rescaling(qn_model *m, qn_val x, float scale, float offset, const qn_layer_opt *opt);
+
+/** Options of qn_normalization(). */
+typedef struct qn_normalization_opt {
+    const float *mean;      /**< [C] copied; NULL: 0 */
+    const float *variance;  /**< [C] each 0 or more; copied; NULL: 1 */
+    const char *reuse;      /**< use the mean and variance of the layer of that name */
+    const char *name;       /**< default: what it is, numbered */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_normalization_opt;
+
+/**
+ * (x - mean) / max(sqrt(variance), 1e-7) over the last axis, with numbers that are given and not trained.
+ *
+ * x [..,C]; weights mean [C] and variance [C]. Keras 3 Normalization.
+ */
+QN_API qn_val qn_normalization(qn_model *m, qn_val x, const qn_normalization_opt *opt);
+
 /** [N,..] to [N, product]. Keras 3 Flatten. */
 QN_API qn_val qn_flatten(qn_model *m, qn_val x);
 /** [N,..] to [N, dim..]; one dim may be -1. Keras 3 Reshape. */
 QN_API qn_val qn_reshape(qn_model *m, qn_val x, int rank, const int64_t *dim);
-/** Sum of values of equal shape. Keras 3 Add. */
+/**
+ * The axes of a sample in another order.
+ *
+ * @param rank  axes of a sample, without the batch
+ * @param axis  [rank] axis i + 1 of the result is axis axis[i] of x, counted from 1. Keras 3 Permute
+ */
+QN_API qn_val qn_permute(qn_model *m, qn_val x, int rank, const int *axis);
+/** [N,D] to [N,times,D]. Keras 3 RepeatVector. */
+QN_API qn_val qn_repeat_vector(qn_model *m, qn_val x, int times);
+
+/** Zeros around images: [N,H,W,C] by opt->pad, all zero: 1 on every side. Keras 3 ZeroPadding2D. */
+QN_API qn_val qn_zero_padding2d(qn_model *m, qn_val x, const qn_layer_opt *opt);
+/** Zeros around sequences: [N,T,C] by opt->pad, both zero: 1 on either side. Keras 3 ZeroPadding1D. */
+QN_API qn_val qn_zero_padding1d(qn_model *m, qn_val x, const qn_layer_opt *opt);
+/** Images without their border of opt->pad. Keras 3 Cropping2D. */
+QN_API qn_val qn_cropping2d(qn_model *m, qn_val x, const qn_layer_opt *opt);
+/** Sequences without their ends of opt->pad, both zero: 1 on either side. Keras 3 Cropping1D. */
+QN_API qn_val qn_cropping1d(qn_model *m, qn_val x, const qn_layer_opt *opt);
+
+/** What lies between pixels. */
+typedef enum qn_interpolation {
+    QN_NEAREST = 0, /**< the pixel itself again */
+    QN_BILINEAR     /**< a straight line from centre to centre; the edge beyond the outermost centres */
+} qn_interpolation;
+
+/** Options of the upsampling layers. */
+typedef struct qn_upsampling_opt {
+    int size[2];                    /**< times {height, width}; default 2; {3} alone is {3, 3} */
+    qn_interpolation interpolation; /**< default nearest; of sequences only that */
+    const char *name;               /**< default: what it is, numbered */
+    uintptr_t reserved[4];          /**< must be zero */
+} qn_upsampling_opt;
+
+/** Larger images: [N,H,W,C] to [N,H*size,W*size,C]. Keras 3 UpSampling2D. */
+QN_API qn_val qn_upsampling2d(qn_model *m, qn_val x, const qn_upsampling_opt *opt);
+/** Longer sequences: [N,T,C] to [N,T*size,C]. Keras 3 UpSampling1D. */
+QN_API qn_val qn_upsampling1d(qn_model *m, qn_val x, const qn_upsampling_opt *opt);
+
+/* ---- layers of several values, of one rank; axes of size 1 are broadcast ---- */
+
+/** Sum. Keras 3 Add. */
 QN_API qn_val qn_add(qn_model *m, const qn_val *x, int n);
-/** Product of values of equal shape. Keras 3 Multiply. */
+/** a - b. Keras 3 Subtract. */
+QN_API qn_val qn_subtract(qn_model *m, qn_val a, qn_val b);
+/** Product. Keras 3 Multiply. */
 QN_API qn_val qn_multiply(qn_model *m, const qn_val *x, int n);
+/** Mean. Keras 3 Average. */
+QN_API qn_val qn_average(qn_model *m, const qn_val *x, int n);
+/** The largest, element by element. Keras 3 Maximum. */
+QN_API qn_val qn_maximum(qn_model *m, const qn_val *x, int n);
+/** The smallest, element by element. Keras 3 Minimum. */
+QN_API qn_val qn_minimum(qn_model *m, const qn_val *x, int n);
 /** Values side by side along an axis, the last by default. Keras 3 Concatenate. */
 QN_API qn_val qn_concatenate(qn_model *m, const qn_val *x, int n, const qn_layer_opt *opt);
-/** Zeros around images: [N,H,W,C] by opt->pad. Keras 3 ZeroPadding2D. */
-QN_API qn_val qn_zero_padding2d(qn_model *m, qn_val x, const qn_layer_opt *opt);
+
+/** Options of qn_dot(). */
+typedef struct qn_dot_opt {
+    int axes[2];            /**< of a and of b, counted from 1; 0: the last */
+    bool normalize;         /**< divide by the lengths along the axes first: cosines */
+    const char *name;       /**< default: what it is, numbered */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_dot_opt;
+
+/**
+ * Sums of products along one axis of each, sample by sample.
+ *
+ * a, b [N,D] or [N,T,D]: the result has a's other axes, then b's: [N,1], [N,T] or [N,T,U]. Keras 3 Dot.
+ */
+QN_API qn_val qn_dot(qn_model *m, qn_val a, qn_val b, const qn_dot_opt *opt);
 
 /* ---- masks of sequences ----
  *
  * A mask says which steps of a sequence are real and which are padding. It goes with a value [N,T,..], and layers pass
- * it on or not as Keras's do: qn_dense(), qn_activation(), qn_prelu(), qn_dropout() and the normalisations pass it on,
- * qn_add() and qn_multiply() join those of their inputs where all have one, qn_concatenate() puts them beside each
- * other; qn_global_avgpool() leaves padding out, and it and all other layers give results without a mask. The loss and the
- * metrics of an output with a mask count its real steps alone. */
+ * it on or not as Keras's do: qn_dense(), qn_activation(), qn_prelu(), qn_rescaling(), dropout, noise and the
+ * normalisations with trained numbers pass it on, qn_add(), qn_multiply() and their like join those of their inputs where
+ * all have one, qn_concatenate() puts them beside each other; qn_global_avgpool() leaves padding out, and it and all
+ * other layers give results without a mask. The loss and the metrics of an output with a mask count its real steps
+ * alone. */
 
 /**
  * Steps whose elements all are mask_value become padding: they are set to 0 and the result has a mask.

@@ -38,8 +38,10 @@ void qni_graph_destroy(qn_graph **graph)
         qni_free(g->ctx, &g->value[i].bytes);
     for (size_t i = 0; i < g->nodes; i++)
         qni_free(g->ctx, &g->node[i].attr);
-    for (size_t i = 0; i < g->variables; i++)
+    for (size_t i = 0; i < g->variables; i++) {
         qni_free(g->ctx, &g->variable[i].name);
+        qni_free(g->ctx, &g->variable[i].values);
+    }
     for (size_t i = 0; i < g->inputs; i++)
         qni_free(g->ctx, &g->input[i].name);
     for (size_t i = 0; i < g->labels; i++)
@@ -224,6 +226,7 @@ qn_val qni_variable_add(qn_graph *g, const struct qni_variable *variable)
     struct qni_value v = { .kind = QNI_VALUE_STATE, .dtype = variable->dtype, .shape = variable->shape,
                            .shape2 = variable->shape, .variable = (int)g->variables };
     struct qni_variable copy = *variable;
+    float *values = NULL;
     int64_t n;
     qn_status st;
 
@@ -235,11 +238,16 @@ qn_val qni_variable_add(qn_graph *g, const struct qni_variable *variable)
             return qni_graph_fail(g, qni_error(QN_E_ARG, "there are two variables %s", variable->name));
     if ((st = qni_shape_elements(&variable->shape, variable->dtype, &n)) ||
         (st = qni_strdup(g->ctx, &copy.name, variable->name)) ||
+        (variable->values && (st = qni_calloc(g->ctx, &values, (size_t)n, sizeof(*values)))) ||
         (st = qni_reserve(g->ctx, &g->variable, &g->variable_capacity, g->variables, sizeof(*g->variable))) ||
         (st = value_add(g, &v, &copy.value))) {
         qni_free(g->ctx, &copy.name);
+        qni_free(g->ctx, &values);
         return qni_graph_fail(g, st);
     }
+    if (values)
+        memcpy(values, variable->values, (size_t)n * sizeof(*values));
+    copy.values = values;
     g->variable[g->variables++] = copy;
     return (qn_val){ copy.value };
 }

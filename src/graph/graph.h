@@ -62,6 +62,7 @@ struct qni_variable {
     qn_shape shape;
     int init;              /* enum qn_init of quern/layer.h */
     float a;               /* the initialiser's parameter */
+    const float *values;   /* what it begins with instead, an owned copy; NULL: by init */
     bool trainable;
     float l1, l2;          /* regulariser: loss += l1*sum|w| + l2*sum(w*w) */
     bool no_decay;         /* left out of weight decay (biases, norms), as Keras's exclude_from_weight_decay */

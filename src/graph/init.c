@@ -108,6 +108,10 @@ qn_status qni_variable_init(const qn_context *ctx, const struct qni_variable *v,
     /* Standard deviation of a normal distribution cut at two of them. */
     const double cut = 0.87962566103423978;
 
+    if (v->values) {
+        memcpy(to, v->values, (size_t)n * sizeof(*to));
+        return QN_OK;
+    }
     fans(&v->shape, &in, &out);
     switch (v->init) {
     case QN_INIT_DEFAULT:

@@ -507,6 +507,16 @@ static qn_status make_outputs(struct making *m)
     return QN_OK;
 }
 
+/* An input lies in a slot of its own each run, where nobody reads a result: what is one, or a view of one, is copied. */
+static qn_val readable(qn_graph *g, qn_val root)
+{
+    const struct qni_value *v = qni_value_get(g, root);
+
+    while (v && v->kind == QNI_VALUE_NODE && g->node[v->node].op->flags & QNI_OP_VIEW)
+        v = qni_value_get(g, (qn_val){ g->node[v->node].in[0] });
+    return v && v->kind == QNI_VALUE_INPUT ? qn_graph_identity(g, root) : root;
+}
+
 static qn_status passes(struct making *m, const qn_val *map)
 {
     const struct qni_plan_request *rq = m->rq;
@@ -521,7 +531,9 @@ static qn_status passes(struct making *m, const qn_val *map)
         m->root[i] = map[rq->output[i].id];
     if (rq->loss.id && (rq->optimizer || rq->wrts) && (st = qni_append_training(m->g, rq, map, m->root + rq->outputs)))
         return st;
-    if ((st = qni_pass_dead(m->g, m->root, m->roots)) ||
+    for (size_t i = 0; i < m->roots; i++)
+        m->root[i] = readable(m->g, m->root[i]);
+    if ((st = qni_graph_status(m->g)) || (st = qni_pass_dead(m->g, m->root, m->roots)) ||
         (st = qni_pass_fuse_epilogues(m->g, caps, m->root, m->roots)) || (st = qni_pass_split_epilogues(m->g, caps)) ||
         (st = qni_pass_fuse_eltwise(m->g, m->root, m->roots)))
         return st;

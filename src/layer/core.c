@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Dense layers, activations, dropout, shapes, and layers of several inputs. */
+ * Dense layers, activations, flatten and reshape. */
 #include "layer/types.h"
 #include "ops/act.h"
 #include "ops/gemm/gemm.h"
@@ -90,14 +90,25 @@ qn_val qn_dense(qn_model *m, qn_val x, const qn_dense_opt *opt)
 /* ---- layers with qn_layer_opt ---- */
 
 static const struct qni_field no_fields[] = { { 0 } };
-static const struct qni_field act_fields[] = { QNI_PLAIN(QNI_FIELD_ACT, act), QNI_PLAIN(QNI_FIELD_FLOAT, act_alpha), { 0 } };
-static const struct qni_field dropout_fields[] = { QNI_PLAIN(QNI_FIELD_FLOAT, rate), { 0 } };
+static const struct qni_field prelu_fields[] = { QNI_PLAIN(QNI_FIELD_INT, shared_axes), { 0 } };
+static const struct qni_field act_fields[] = {
+    QNI_PLAIN(QNI_FIELD_ACT, act), QNI_PLAIN(QNI_FIELD_FLOAT, act_alpha), QNI_PLAIN(QNI_FIELD_INT, axis), { 0 }
+};
 
 static qn_val build_activation(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
 {
     const qn_layer_opt *o = l->opt;
 
     (void)n;
+    if (o->axis && (o->act == QN_SOFTMAX || o->act == QN_LOG_SOFTMAX)) {
+        qn_shape s;
+
+        if (!qni_layer_rank(m, in[0], 2, QN_MAX_RANK, &s))
+            return (qn_val){ 0 };
+        if (o->axis < 1 || o->axis >= s.rank)
+            return qni_layer_fail(m, qni_error(QN_E_ARG, "axis is %d, expected 1 to %d", o->axis, s.rank - 1));
+        return (o->act == QN_SOFTMAX ? qn_graph_softmax : qn_graph_log_softmax)(m->g, in[0], o->axis);
+    }
     return qni_layer_act(m, in[0], o->act, o->act_alpha);
 }
 
@@ -116,45 +127,29 @@ qn_val qn_activation(qn_model *m, qn_val x, qn_act act, const qn_layer_opt *opt)
 
 static qn_val build_prelu(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
 {
+    const qn_layer_opt *o = l->opt;
     qn_shape s, slope = { 0 };
 
     (void)n;
     if (!qni_layer_rank(m, in[0], 2, QN_MAX_RANK, &s))
         return (qn_val){ 0 };
+    if (o->shared_axes & 1u || o->shared_axes >> s.rank)
+        return qni_layer_fail(m, qni_error(QN_E_ARG, "shared_axes is %#x, expected bits 1 to %d", o->shared_axes, s.rank - 1));
     slope.rank = s.rank - 1;
     for (int i = 1; i < s.rank; i++)
-        if (!(slope.dim[i - 1] = qni_layer_axis(m, &s, i)))
+        if (o->shared_axes >> i & 1)
+            slope.dim[i - 1] = 1;
+        else if (!(slope.dim[i - 1] = qni_layer_axis(m, &s, i)))
             return (qn_val){ 0 };
     return qn_graph_prelu(m->g, in[0], qni_layer_weight(m, l, &(struct qni_weight){
         .name = "alpha", .shape = slope, .init_default = QN_INIT_ZEROS, .trained = true }));
 }
 
-const struct qni_layer_type qni_layer_prelu = QNI_PLAIN_MASKED("p_re_lu", "PReLU", no_fields, build_prelu, QNI_MASK_PASS);
+const struct qni_layer_type qni_layer_prelu = QNI_PLAIN_MASKED("p_re_lu", "PReLU", prelu_fields, build_prelu, QNI_MASK_PASS);
 
 qn_val qn_prelu(qn_model *m, qn_val x, const qn_layer_opt *opt)
 {
     return qni_layer_add(m, &qni_layer_prelu, opt, &x, 1);
-}
-
-static qn_val build_dropout(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
-{
-    const qn_layer_opt *o = l->opt;
-
-    (void)n;
-    if (!(o->rate >= 0.0f && o->rate < 1.0f))
-        return qni_layer_fail(m, qni_error(QN_E_ARG, "rate is %g, expected 0 or more and below 1", (double)o->rate));
-    return qn_graph_dropout(m->g, in[0], o->rate);
-}
-
-const struct qni_layer_type qni_layer_dropout = QNI_PLAIN_MASKED("dropout", "Dropout", dropout_fields, build_dropout,
-                                                                   QNI_MASK_PASS);
-
-qn_val qn_dropout(qn_model *m, qn_val x, float rate, const qn_layer_opt *opt)
-{
-    qn_layer_opt o = opt ? *opt : (qn_layer_opt){ 0 };
-
-    o.rate = rate;
-    return qni_layer_add(m, &qni_layer_dropout, &o, &x, 1);
 }
 
 static qn_val build_flatten(qn_model *m, struct qni_layer *l, const qn_val *in, int n)

@@ -21,7 +21,9 @@ static const char *const init_names[] = {
     [QN_INIT_ORTHOGONAL] = "orthogonal", [QN_INIT_IDENTITY] = "identity",
 };
 
-static const char *const padding_names[] = { [QN_VALID] = "valid", [QN_SAME] = "same", [QN_EXPLICIT] = "explicit" };
+static const char *const padding_names[] = { [QN_VALID] = "valid", [QN_SAME] = "same", [QN_EXPLICIT] = "explicit",
+                                             [QN_CAUSAL] = "causal" };
+static const char *const interpolation_names[] = { [QN_NEAREST] = "nearest", [QN_BILINEAR] = "bilinear" };
 
 static int find_name(const char *const *names, size_t n, const char *name)
 {
@@ -46,6 +48,11 @@ const char *qni_padding_name(int padding)
     return (unsigned)padding < QNI_COUNT(padding_names) ? padding_names[padding] : "?";
 }
 
+const char *qni_interpolation_name(int interpolation)
+{
+    return (unsigned)interpolation < QNI_COUNT(interpolation_names) ? interpolation_names[interpolation] : "?";
+}
+
 int qni_act_find(const char *name)
 {
     return find_name(act_names, QNI_COUNT(act_names), name);
@@ -59,6 +66,11 @@ int qni_init_find(const char *name)
 int qni_padding_find(const char *name)
 {
     return find_name(padding_names, QNI_COUNT(padding_names), name);
+}
+
+int qni_interpolation_find(const char *name)
+{
+    return find_name(interpolation_names, QNI_COUNT(interpolation_names), name);
 }
 
 const struct qni_layer_type *qni_layer_type_find(const char *name)
@@ -174,7 +186,7 @@ qn_val qni_layer_add(qn_model *m, const struct qni_layer_type *type, const void 
 qn_val qni_layer_weight(qn_model *m, struct qni_layer *l, const struct qni_weight *w)
 {
     struct qni_variable v = { .dtype = QN_F32, .shape = w->shape, .init = w->init ? w->init : w->init_default,
-                              .a = w->init_scale, .trainable = w->trained, .l1 = w->l1, .l2 = w->l2,
+                              .a = w->init_scale, .values = w->values, .trainable = w->trained, .l1 = w->l1, .l2 = w->l2,
                               .no_decay = w->no_decay };
     char name[160];
 

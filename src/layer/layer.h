@@ -14,7 +14,7 @@
 /* How an option is written to a model file. */
 enum qni_field_kind {
     QNI_FIELD_INT, QNI_FIELD_INT2, QNI_FIELD_INT4, QNI_FIELD_FLOAT, QNI_FIELD_BOOL, QNI_FIELD_U64, QNI_FIELD_ACT,
-    QNI_FIELD_INIT, QNI_FIELD_PADDING, QNI_FIELD_DIMS /* qn_shape */
+    QNI_FIELD_INIT, QNI_FIELD_PADDING, QNI_FIELD_INTERPOLATION, QNI_FIELD_DIMS /* qn_shape */
 };
 
 struct qni_field {
@@ -62,9 +62,11 @@ const struct qni_layer_type *qni_layer_type_find(const char *name);
 const char *qni_act_name(int act);         /* "relu" */
 const char *qni_init_name(int init);       /* "glorot_uniform" */
 const char *qni_padding_name(int padding); /* "same" */
+const char *qni_interpolation_name(int interpolation); /* "nearest" */
 int qni_act_find(const char *name);        /* -1: none */
 int qni_init_find(const char *name);
 int qni_padding_find(const char *name);
+int qni_interpolation_find(const char *name);
 
 /* Add a layer. opt may be NULL: all zero. */
 qn_val qni_layer_add(qn_model *m, const struct qni_layer_type *type, const void *opt, const qn_val *in, int n);
@@ -74,6 +76,7 @@ struct qni_weight {
     const char *name;
     qn_shape shape;
     qn_init init, init_default;
+    const float *values;         /* what it begins with instead; NULL: by init */
     float init_scale, l1, l2;
     bool trained, no_decay;
 };

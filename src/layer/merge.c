@@ -1,27 +1,52 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Layers of several inputs, and padding. */
+ * Layers of several inputs. */
 #include "layer/types.h"
 
 static const struct qni_field no_fields[] = { { 0 } };
 static const struct qni_field axis_fields[] = { QNI_PLAIN(QNI_FIELD_INT, axis), { 0 } };
-static const struct qni_field pad_fields[] = { QNI_PLAIN(QNI_FIELD_INT4, pad), { 0 } };
 
-/* Values joined two by two, all of one shape: Keras's merge layers broadcast, but the first size rule is ours. */
+/* May two values be joined: of one rank, with sizes that are equal or 1? Else it fails. */
+static bool fit(qn_model *m, qn_val x, qn_val y, int number)
+{
+    qn_shape a = qni_value_shape(m->g, x), b = qni_value_shape(m->g, y);
+    bool fits = a.rank == b.rank;
+    char s[160], t[160];
+
+    for (int k = 0; fits && k < a.rank; k++)
+        fits = a.dim[k] == b.dim[k] || (k > 0 && (a.dim[k] == 1 || b.dim[k] == 1));
+    if (!fits)
+        qni_layer_fail(m, qni_error(QN_E_SHAPE, "value %d has shape %s, expected %s", number,
+                                    qni_shape_text(&b, s, sizeof(s)), qni_shape_text(&a, t, sizeof(t))));
+    return fits && !m->g->status;
+}
+
+/* Values joined two by two; as Keras's merge layers, axes of size 1 are broadcast. */
 static qn_val join(qn_model *m, const qn_val *in, int n, qn_val (*f)(qn_graph *, qn_val, qn_val))
 {
     qn_val y = in[0];
 
-    for (int i = 1; i < n; i++) {
-        qn_shape a = qni_value_shape(m->g, in[0]), b = qni_value_shape(m->g, in[i]);
-        char s[160], t[160];
-
-        if (!qni_shape_equal(&a, &b))
-            return qni_layer_fail(m, qni_error(QN_E_SHAPE, "value %d has shape %s, expected %s", i,
-                                               qni_shape_text(&b, s, sizeof(s)), qni_shape_text(&a, t, sizeof(t))));
-        y = f(m->g, y, in[i]);
-    }
+    for (int i = 1; i < n; i++)
+        y = fit(m, y, in[i], i) ? f(m->g, y, in[i]) : (qn_val){ 0 };
     return y;
+}
+
+/* As Keras: where one value is padding the other is the result. */
+static qn_val join_real(qn_model *m, const qn_val *in, int n, qn_val (*f)(qn_graph *, qn_val, qn_val))
+{
+    qn_val y = in[0], real = qni_layer_mask_against(m, qni_layer_mask(m, in[0]), in[0]);
+
+    for (int i = 1; i < n && fit(m, y, in[i], i); i++) {
+        qn_val x = in[i], mask = qni_layer_mask_against(m, qni_layer_mask(m, x), x);
+
+        if (mask.id)
+            x = qn_graph_where(m->g, mask, x, y);
+        if (real.id)
+            y = qn_graph_where(m->g, real, y, x);
+        real = mask.id && real.id ? qn_graph_logical_or(m->g, real, mask) : (qn_val){ 0 };
+        y = f(m->g, y, x);
+    }
+    return m->g->status ? (qn_val){ 0 } : y;
 }
 
 static qn_val build_add(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
@@ -84,6 +109,37 @@ static void concatenate_masks(qn_model *m, const qn_val *in, int n, int axis, qn
     qni_layer_mask_set(m, y, joint);
 }
 
+static qn_val build_average(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    (void)l;
+    return qn_graph_affine(m->g, join(m, in, n, qn_graph_add), 1.0f / (float)n, 0.0f);
+}
+
+static qn_val build_maximum(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    (void)l;
+    return join_real(m, in, n, qn_graph_maximum);
+}
+
+static qn_val build_minimum(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    (void)l;
+    return join_real(m, in, n, qn_graph_minimum);
+}
+
+static bool two(qn_model *m, int n)
+{
+    if (n != 2)
+        qni_layer_fail(m, qni_error(QN_E_ARG, "%d values, expected 2", n));
+    return n == 2;
+}
+
+static qn_val build_subtract(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    (void)l;
+    return two(m, n) ? join(m, in, n, qn_graph_sub) : (qn_val){ 0 };
+}
+
 static qn_val build_concatenate(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
 {
     const qn_layer_opt *o = l->opt;
@@ -97,6 +153,10 @@ static qn_val build_concatenate(qn_model *m, struct qni_layer *l, const qn_val *
 const struct qni_layer_type qni_layer_add_type = QNI_PLAIN_MASKED("add", "Add", no_fields, build_add, QNI_MASK_ANY);
 const struct qni_layer_type qni_layer_multiply = QNI_PLAIN_MASKED("multiply", "Multiply", no_fields, build_multiply,
                                                                     QNI_MASK_ANY);
+const struct qni_layer_type qni_layer_average = QNI_PLAIN_MASKED("average", "Average", no_fields, build_average, QNI_MASK_ANY);
+const struct qni_layer_type qni_layer_maximum = QNI_PLAIN_MASKED("maximum", "Maximum", no_fields, build_maximum, QNI_MASK_ANY);
+const struct qni_layer_type qni_layer_minimum = QNI_PLAIN_MASKED("minimum", "Minimum", no_fields, build_minimum, QNI_MASK_ANY);
+const struct qni_layer_type qni_layer_subtract = QNI_PLAIN_MASKED("subtract", "Subtract", no_fields, build_subtract, QNI_MASK_ANY);
 const struct qni_layer_type qni_layer_concatenate = QNI_PLAIN_TYPE("concatenate", "Concatenate", axis_fields, build_concatenate);
 
 qn_val qn_add(qn_model *m, const qn_val *x, int n)
@@ -114,22 +174,80 @@ qn_val qn_concatenate(qn_model *m, const qn_val *x, int n, const qn_layer_opt *o
     return qni_layer_add(m, &qni_layer_concatenate, opt, x, n);
 }
 
-static qn_val build_zero_padding(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+qn_val qn_subtract(qn_model *m, qn_val a, qn_val b)
 {
-    const qn_layer_opt *o = l->opt;
-    qn_shape s;
-    int64_t before[4] = { 0, o->pad[0], o->pad[2], 0 }, after[4] = { 0, o->pad[1], o->pad[3], 0 };
-
-    (void)n;
-    if (!qni_layer_rank(m, in[0], 4, 4, &s))
-        return (qn_val){ 0 };
-    return qn_graph_pad(m->g, in[0], 4, before, after, 0.0f);
+    return qni_layer_add(m, &qni_layer_subtract, NULL, (qn_val[]){ a, b }, 2);
 }
 
-const struct qni_layer_type qni_layer_zero_padding2d = QNI_PLAIN_TYPE("zero_padding2d", "ZeroPadding2D", pad_fields,
-                                                                 build_zero_padding);
-
-qn_val qn_zero_padding2d(qn_model *m, qn_val x, const qn_layer_opt *opt)
+qn_val qn_average(qn_model *m, const qn_val *x, int n)
 {
-    return qni_layer_add(m, &qni_layer_zero_padding2d, opt, &x, 1);
+    return qni_layer_add(m, &qni_layer_average, NULL, x, n);
+}
+
+qn_val qn_maximum(qn_model *m, const qn_val *x, int n)
+{
+    return qni_layer_add(m, &qni_layer_maximum, NULL, x, n);
+}
+
+qn_val qn_minimum(qn_model *m, const qn_val *x, int n)
+{
+    return qni_layer_add(m, &qni_layer_minimum, NULL, x, n);
+}
+
+/* ---- dot ---- */
+
+static const struct qni_field dot_fields[] = {
+    { "axes", QNI_FIELD_INT2, offsetof(qn_dot_opt, axes) }, { "normalize", QNI_FIELD_BOOL, offsetof(qn_dot_opt, normalize) },
+    { 0 }
+};
+
+/* x over its length along an axis; 0 where the length is. */
+static qn_val unit(qn_model *m, qn_val x, int axis)
+{
+    qn_val inverse = qn_graph_rsqrt(m->g, qn_graph_reduce_sum_squares(m->g, x, &axis, 1, true));
+
+    inverse = qn_graph_minimum(m->g, inverse, qn_graph_fill_like(m->g, inverse, QN_F32, 1e7f)); /* Keras's epsilon */
+    return qn_graph_mul(m->g, x, inverse);
+}
+
+static qn_val build_dot(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_dot_opt *o = l->opt;
+    qn_val x[2], y;
+    bool vector[2], inner[2]; /* inner: the axis is the first of two */
+    int axis[2];
+    qn_shape s[2];
+
+    if (!two(m, n))
+        return (qn_val){ 0 };
+    for (int i = 0; i < 2; i++) {
+        if (!qni_layer_rank(m, in[i], 2, 3, &s[i]))
+            return (qn_val){ 0 };
+        axis[i] = o->axes[i] ? o->axes[i] : s[i].rank - 1;
+        if (axis[i] < 1 || axis[i] >= s[i].rank)
+            return qni_layer_fail(m, qni_error(QN_E_ARG, "axis %d of value %d, expected 1 to %d", axis[i], i, s[i].rank - 1));
+    }
+    if (s[0].dim[axis[0]] != s[1].dim[axis[1]])
+        return qni_layer_fail(m, qni_error(QN_E_SHAPE, "the axes to multiply have %lld and %lld elements",
+                                           (long long)s[0].dim[axis[0]], (long long)s[1].dim[axis[1]]));
+    for (int i = 0; i < 2; i++) {
+        vector[i] = s[i].rank == 2;
+        inner[i] = !vector[i] && axis[i] == 1;
+        x[i] = o->normalize ? unit(m, in[i], axis[i]) : in[i];
+        x[i] = vector[i] ? qn_graph_expand_dims(m->g, x[i], 1) : x[i]; /* [N,1,D] */
+    }
+    y = qn_graph_matmul(m->g, x[0], x[1], inner[0], !inner[1]); /* [N, a's rest, b's rest] */
+    if (vector[0])
+        return qn_graph_squeeze(m->g, y, 1);
+    return vector[1] ? qn_graph_squeeze(m->g, y, 2) : y;
+}
+
+const struct qni_layer_type qni_layer_dot = {
+    .name = "dot", .title = "Dot", .opt_bytes = sizeof(qn_dot_opt), .name_offset = offsetof(qn_dot_opt, name),
+    .reuse_offset = SIZE_MAX, .reserved_offset = offsetof(qn_dot_opt, reserved), .fields = dot_fields, .build = build_dot,
+};
+
+qn_val qn_dot(qn_model *m, qn_val a, qn_val b, const qn_dot_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_dot, opt, (qn_val[]){ a, b }, 2);
 }

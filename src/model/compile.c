@@ -114,11 +114,18 @@ static qn_val add_loss(qn_model *m, int output, qn_val weight)
     return qni_node_add(m->g, &qni_op_pointwise_loss, &point, in, 3, NULL);
 }
 
+void qni_model_penalty(qn_model *m, qn_val penalty)
+{
+    m->penalty = m->penalty.id ? qn_graph_add(m->g, m->penalty, penalty) : penalty;
+}
+
 /* l1 * sum|w| + l2 * sum(w^2) of every weight that has them, added to the loss. */
 static qn_val add_penalties(qn_model *m, qn_val loss)
 {
     int weights = qn_model_weights(m);
 
+    if (m->penalty.id)
+        loss = qn_graph_add(m->g, loss, m->penalty);
     for (int i = 0; i < weights; i++) {
         struct qni_variable v = m->g->variable[i];
         qn_val w = { v.value };

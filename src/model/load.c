@@ -124,6 +124,7 @@ static qn_status get_field(const struct qni_json_at *config, const struct qni_fi
     case QNI_FIELD_ACT: return get_enum(&at, qni_act_find, to);
     case QNI_FIELD_INIT: return get_enum(&at, qni_init_find, to);
     case QNI_FIELD_PADDING: return get_enum(&at, qni_padding_find, to);
+    case QNI_FIELD_INTERPOLATION: return get_enum(&at, qni_interpolation_find, to);
     case QNI_FIELD_DIMS:
         if (!(st = get_dims(&at, QN_MAX_RANK - 1, &shape)))
             memcpy(to, &shape, sizeof(shape));

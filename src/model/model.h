@@ -45,6 +45,7 @@ struct qn_model {
     bool foreign;                    /* has parts made with level 2 */
     struct qni_masked { int32_t value, mask; } *masked; /* [masks] which values have a mask, and which */
     size_t masks, mask_capacity;
+    qn_val penalty;                  /* what layers add to the loss; id 0: nothing */
 
     bool compiled;
     qn_compile_opt opt;
@@ -70,6 +71,9 @@ struct qn_model {
     atomic_bool cancel;
 };
 
+
+/* For layers: a single f32 that is added to the loss. */
+void qni_model_penalty(qn_model *m, qn_val penalty);
 
 /* ---- step.c: batches through plans ---- */
 

@@ -60,6 +60,9 @@ static void put_field(struct qni_json_out *o, const struct qni_field *f, const v
     case QNI_FIELD_ACT: qni_json_put_text(o, f->name, qni_act_name(int_at(opt, f->offset))); break;
     case QNI_FIELD_INIT: qni_json_put_text(o, f->name, qni_init_name(int_at(opt, f->offset))); break;
     case QNI_FIELD_PADDING: qni_json_put_text(o, f->name, qni_padding_name(int_at(opt, f->offset))); break;
+    case QNI_FIELD_INTERPOLATION:
+        qni_json_put_text(o, f->name, qni_interpolation_name(int_at(opt, f->offset)));
+        break;
     case QNI_FIELD_DIMS:
         memcpy(&shape, at, sizeof(shape));
         qni_json_open(o, f->name, '[');

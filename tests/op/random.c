@@ -51,7 +51,7 @@ static void ref(const struct qni_problem *p, double *const *in, double **out, do
     {.name = name_, .op = &qni_op_dropout, .inputs = 1, .attr = PROGRAM(DROPOUT, 7, 0.3f, 1.0f / 0.7f, 1), .in = {shape_}, \
      .ref = ref, __VA_ARGS__}
 #define FILL(name_, k, ...) \
-    {.name = name_, .op = &qni_op_random, .inputs = 0, .ref = ref, \
+    {.name = name_, .op = strcmp(name_, "noise") ? &qni_op_random : &qni_op_noise, .inputs = 0, .ref = ref, \
      .attr = PROGRAM(k, 3, 0.5f, 2, 0, .has_shape = 1, .shape = __VA_ARGS__)}
 
 static void draws(void)
@@ -69,6 +69,7 @@ static void draws(void)
         DROP("empty batch", optest_f32(2, 0, 7)),
         FILL("uniform", UNIFORM, {.rank = 2, .dim = {7, 33}}),
         FILL("normal", NORMAL, {.rank = 2, .dim = {7, 33}}),
+        FILL("noise", NORMAL, {.rank = 3, .dim = {5, 3, 17}}),
     };
 
     optest_run(cases, QNI_COUNT(cases));

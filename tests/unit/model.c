@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "model/model.h"
-#include "harness/test.h"
+#include "model_tests.h"
 
 #define N 96
 #define D 6
@@ -254,5 +254,7 @@ int main(void)
     test_run("model: several inputs and outputs, shared weights", many);
     test_run("model: mistakes are named", mistakes);
     test_run("model: early stopping and the CSV log", early);
+    test_layer_types();
+    test_layer_regular();
     return test_end();
 }

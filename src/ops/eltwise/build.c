@@ -302,7 +302,7 @@ qn_val qn_graph_dropout(qn_graph *g, qn_val x, float rate)
     return qni_node_add(g, &qni_op_dropout, &e, &x, 1, NULL);
 }
 
-static qn_val draw_like(qn_graph *g, int kind, qn_val like, float alpha, float beta)
+static qn_val draw_like(qn_graph *g, const struct qni_op *op, int kind, qn_val like, float alpha, float beta)
 {
     struct qni_eltwise e = { .codes = 1, .outputs = 1, .out = { QNI_ELT_IN } };
     qn_val in[1];
@@ -312,15 +312,20 @@ static qn_val draw_like(qn_graph *g, int kind, qn_val like, float alpha, float b
     e.code[0] = (struct qni_elt_code){ .kind = (uint8_t)kind, .operand = { -1, -1, -1 }, .alpha = alpha, .beta = beta };
     if ((st = take_stream(g, &e.code[0])))
         return qni_graph_fail(g, st);
-    return qni_node_add(g, &qni_op_random, &e, in, n, NULL);
+    return qni_node_add(g, op, &e, in, n, NULL);
 }
 
 qn_val qn_graph_random_uniform(qn_graph *g, qn_val like, float low, float high)
 {
-    return draw_like(g, QNI_ELT_UNIFORM, like, low, high - low);
+    return draw_like(g, &qni_op_random, QNI_ELT_UNIFORM, like, low, high - low);
 }
 
 qn_val qn_graph_random_normal(qn_graph *g, qn_val like, float mean, float deviation)
 {
-    return draw_like(g, QNI_ELT_NORMAL, like, mean, deviation);
+    return draw_like(g, &qni_op_random, QNI_ELT_NORMAL, like, mean, deviation);
+}
+
+qn_val qn_graph_noise(qn_graph *g, qn_val like, float mean, float deviation)
+{
+    return draw_like(g, &qni_op_noise, QNI_ELT_NORMAL, like, mean, deviation);
 }

@@ -200,6 +200,17 @@ static qn_status infer_dropout(qn_graph *g, const struct qni_node *node, const q
     return QN_OK;
 }
 
+/* The same program, with the mean in place of the draw. */
+static qn_status infer_noise(qn_graph *g, const struct qni_node *node, const qn_val *in, qn_val *out)
+{
+    struct qni_eltwise e = *(const struct qni_eltwise *)node->attr;
+
+    e.code[0] = (struct qni_elt_code){ .kind = QNI_ELT_FILL, .operand = { -1, -1, -1 }, .dtype = QN_F32,
+                                       .alpha = e.code[0].alpha };
+    out[0] = qni_node_add(g, &qni_op_eltwise, &e, in, node->inputs, NULL);
+    return g->status;
+}
+
 static const struct qni_algo *const algos[] = {
     &qni_elt_coalesced,
     &qni_elt_vector, /* always applies */
@@ -225,4 +236,10 @@ const struct qni_op qni_op_random = {
     .name = "random", .family = "eltwise", .attr_bytes = sizeof(struct qni_eltwise),
     .min_inputs = 0, .max_inputs = 1, .outputs = 1, .flags = QNI_OP_ELEMENTWISE | QNI_OP_RANDOM | QNI_OP_NO_GRADIENT,
     .shape = shape, .algos = algos, .tests = random_tests, .dtypes = "f32",
+};
+
+const struct qni_op qni_op_noise = {
+    .name = "noise", .family = "eltwise", .attr_bytes = sizeof(struct qni_eltwise),
+    .min_inputs = 0, .max_inputs = 1, .outputs = 1, .flags = QNI_OP_ELEMENTWISE | QNI_OP_RANDOM | QNI_OP_NO_GRADIENT,
+    .shape = shape, .infer = infer_noise, .algos = algos, .tests = random_tests, .dtypes = "f32",
 };

@@ -64,7 +64,8 @@ struct qni_eltwise {
     struct qni_elt_code code[QNI_ELT_CODES];
 };
 
-extern const struct qni_op qni_op_eltwise, qni_op_dropout, qni_op_random;
+/* noise is random in training, and its mean in a plan for inference. */
+extern const struct qni_op qni_op_eltwise, qni_op_dropout, qni_op_random, qni_op_noise;
 
 /* ---- kinds.c ---- */
 

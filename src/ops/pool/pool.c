@@ -47,6 +47,7 @@ static qn_status axis(const struct qni_problem *p, int a, int64_t in, int64_t *o
 qn_status qni_pool_geometry(struct qni_pool_geometry *g, const struct qni_problem *p, const struct qni_desc *x)
 {
     const qn_shape *s = &x->shape;
+    const int padding = ((const struct qni_pool *)p->attr)->padding;
     const bool image = s->rank == 4;
     char text[160];
     qn_status st;
@@ -56,6 +57,8 @@ qn_status qni_pool_geometry(struct qni_pool_geometry *g, const struct qni_proble
                          qni_shape_text(s, text, sizeof(text)));
     if (x->dtype != QN_F32)
         return qni_error(QN_E_UNSUPPORTED, "%s takes f32, found %s", p->op->name, qn_dtype_name(x->dtype));
+    if (padding < QN_VALID || padding > QN_EXPLICIT)
+        return qni_error(QN_E_ARG, "%s: padding %d is none of a pool", p->op->name, padding);
     memset(g, 0, sizeof(*g));
     g->N = s->dim[0];
     g->H = image ? s->dim[1] : 1;
