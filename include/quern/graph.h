@@ -16,6 +16,7 @@
 #include <quern/graph_conv.h>
 #include <quern/graph_math.h>
 #include <quern/graph_nn.h>
+#include <quern/graph_rnn.h>
 #include <quern/op.h>
 #include <quern/optim.h>
 

@@ -32,7 +32,8 @@ typedef enum qn_act {
     QN_MISH,
     QN_EXPONENTIAL,
     QN_SOFTMAX,        /**< over the last axis */
-    QN_LOG_SOFTMAX     /**< over the last axis */
+    QN_LOG_SOFTMAX,    /**< over the last axis */
+    QN_IDENTITY        /**< linear, where 0 means another default: recurrent cells */
 } qn_act;
 
 /** What lies around an image for convolution and pooling. */

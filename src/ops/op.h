@@ -11,7 +11,7 @@
 #include "tensor/tensor.h"
 
 #define QNI_MAX_IN 16
-#define QNI_MAX_OUT 4
+#define QNI_MAX_OUT 6
 
 struct qni_desc {
     qn_dtype dtype;
