@@ -16,9 +16,9 @@
  * stride and dilation of 1 along the columns s runs from last to first, so that x is always read forwards. A tile's pixels
  * follow each other in a phase, from row to row and image to image, so that no shape leaves lanes idle; or by_image,
  * from image to image and then column to column: then most tiles have one place, and skip the filter's parts that lie
- * outside x.
+ * outside x. A work-item makes so many tiles one after the other.
  *
- * Grid: blocks of channels in a group; tiles of the largest phase; groups times phases. Local size 1.
+ * Grid: blocks of channels in a group; the largest phase's tiles by so many; groups times phases. Local size 1.
  * Build parameters: QN_VW, QN_NV, QN_PX; QN_BIAS, QN_RESIDUAL 0 or 1; QN_ACT, QN_ACT_GRAD see common/act.clh. */
 #include "common/types.clh"
 
@@ -38,28 +38,32 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     __global const float *restrict bias, long bias0, __global const float *restrict residual, long residual0,
     __global const float *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int K, int R, int S, int stride_h,
     int stride_w, int dilation_h, int dilation_w, int top, int left, int groups, int step_h, int step_w, int backward,
-    int zero_count, int by_image, float alpha)
+    int zero_count, int by_image, int tiles, float alpha)
 {
     const int group_c = C / groups, group_k = K / groups;
     const int group = (int)get_global_id(2) % groups, phase = (int)get_global_id(2) / groups;
     const int part_h = backward ? stride_h : 1, part_w = backward ? stride_w : 1; /* phases */
     const int phase_h = phase / part_w, phase_w = phase % part_w;
     const int rows = (P - phase_h + part_h - 1) / part_h, columns = (Q - phase_w + part_w - 1) / part_w;
-    const int m0 = (int)get_global_id(1) * QN_PX, count = min(QN_PX, N * rows * columns - m0);
+    const int first = (int)get_global_id(1) * QN_PX * tiles, last = min(N * rows * columns, first + QN_PX * tiles);
     const int k0 = (int)get_global_id(0) * QN_BLOCK, lanes = group_k - k0;
+    const int flip = backward && stride_w == 1 && dilation_w == 1; /* filter columns last to first: forwards in x */
+    const int foldable = (!backward || flip) && dilation_w == 1 && groups == 1; /* a filter row meets neighbours in x */
+    const int inner_size = by_image ? N : columns, middle_size = by_image ? columns : rows;
     int move_h = stride_h, move_w = stride_w;   /* in x, for the next pixel of the phase */
     int tap_h = dilation_h, tap_w = dilation_w; /* in x, for the next filter row */
     int from_h = -top, from_w = -left, r0 = 0, s0 = 0;
-    const int flip = backward && stride_w == 1 && dilation_w == 1;    /* filter columns last to first: forwards in x */
-    int fold = (!backward || flip) && dilation_w == 1 && groups == 1; /* a filter row meets neighbours in x: one long tap */
-    int terms = group_c;
+    int reach_h, reach_w, fit_h, fit_w; /* all taps lie in x for fit pixels from -reach, or from 0 */
+    long step_from, step_to; /* to a tile's next pixel */
+    int step_v;
+    int inner, middle, outer;
     long at[QN_PX], out[QN_PX];
     int row[QN_PX], column[QN_PX];
     __global const float *restrict zeros = w + w0;
     QN_VF sum[QN_PX][QN_NV];
-    float done[QN_PX * QN_BLOCK];
+    QN_VF done[QN_PX][QN_NV];
 
-    if (count <= 0)
+    if (first >= last)
         return;
     if (backward) {
         r0 = QN_NAME(first_row)(phase_h, top, dilation_h, stride_h, step_h, R);
@@ -74,137 +78,171 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
         }
         move_h = move_w = 1;
     }
+    reach_h = (R - 1 - r0) / step_h * tap_h;
+    reach_w = (S - 1 - s0) / step_w * tap_w;
+    fit_h = max(H - (int)abs(reach_h), 0);
+    fit_w = max(W - (int)abs(reach_w), 0);
+    reach_h = min(reach_h, 0);
+    reach_w = min(reach_w, 0);
     x += x0 + group * group_c;
     w += w0 + zero_count + ((long)group * ((group_k + QN_BLOCK - 1) / QN_BLOCK) + get_global_id(0)) * R * S * group_c * QN_BLOCK;
     y += y0;
-    {
-        const int place = by_image ? m0 / N : m0;
-        int j = place % columns, i = place / columns % rows, n = by_image ? m0 % N : place / columns / rows;
+    step_v = by_image ? 0 : move_w;
+    step_from = by_image ? (long)H * W * C : (long)move_w * C;
+    step_to = by_image ? (long)P * Q * K : (long)part_w * K;
+    inner = first % inner_size;
+    middle = first / inner_size % middle_size;
+    outer = first / inner_size / middle_size;
+#pragma unroll 1
+    for (int m = first; m < last; m += QN_PX) {
+        const int count = min(QN_PX, last - m);
+        int whole = 1, fold = 1, terms = group_c, step = step_w;
 
 #pragma unroll 1
-        for (int a = 0; a < QN_PX; a++) {
-            row[a] = i * move_h + from_h;
-            column[a] = j * move_w + from_w;
-            fold = fold && column[a] >= 0 && column[a] + S <= W;
-            at[a] = (((long)n * H + row[a]) * W + column[a]) * C;
-            out[a] = (((long)n * P + i * part_h + phase_h) * Q + j * part_w + phase_w) * K;
-            if (a + 1 >= count)
-                continue;
-            if (by_image) {
-                n++;
-                j += n == N;
-                n = n == N ? 0 : n;
-            } else {
-                j++;
+        for (int a = 0; a < count;) { /* pixels of a row, or images of a place */
+            const int end = min(count, a + inner_size - inner), n = by_image ? inner : outer;
+            const int i = by_image ? outer : middle, j = by_image ? middle : inner, h = i * move_h + from_h;
+            long to = (((long)n * P + i * part_h + phase_h) * Q + j * part_w + phase_w) * K, from;
+            int v = j * move_w + from_w;
+
+            from = (((long)n * H + h) * W + v) * C;
+            inner += end - a;
+            fold &= (uint)(v + reach_w) < (uint)fit_w;
+#pragma unroll 1
+            for (; a < end; a++) {
+                row[a] = h;
+                column[a] = v;
+                at[a] = from;
+                out[a] = to;
+                v += step_v;
+                from += step_from;
+                to += step_to;
             }
-            i += j == columns;
-            j = j == columns ? 0 : j;
-            if (!by_image) {
-                n += i == rows;
-                i = i == rows ? 0 : i;
-            }
-        }
-    }
-#pragma unroll
-    for (int a = 0; a < QN_PX; a++)
-#pragma unroll
-        for (int b = 0; b < QN_NV; b++)
-            sum[a][b] = (QN_VF)(0.0f);
-    if (fold) {
-        step_w = S;
-        terms = S * group_c;
-    }
-    for (int r = r0, th = 0; r < R; r += step_h, th += tap_h)
-        for (int s = s0, tw = 0; s < S; s += step_w, tw += tap_w) {
-            __global const float *restrict f = w + ((long)r * S + s) * group_c * QN_BLOCK;
-            const long move = ((long)th * W + tw) * C;
-            __global const float *p[QN_PX];
-            int any = 0;
-
-#pragma unroll
-            for (int a = 0; a < QN_PX; a++) {
-                const int inside = (uint)(row[a] + th) < (uint)H && (uint)(column[a] + tw) < (uint)W;
-
-                p[a] = inside ? x + at[a] + move : zeros;
-                any |= inside;
-            }
-            if (!any)
-                continue;
-            for (int c = 0; c < terms; c++) {
-                QN_VF fv[QN_NV];
-
-#pragma unroll
-                for (int b = 0; b < QN_NV; b++)
-                    fv[b] = QN_VLOAD(f + c * QN_BLOCK + b * QN_VW);
-#pragma unroll
-                for (int a = 0; a < QN_PX; a++) {
-                    const QN_VF v = (QN_VF)(p[a][c]);
-
-#pragma unroll
-                    for (int b = 0; b < QN_NV; b++)
-                        sum[a][b] += v * fv[b];
+            fold &= (uint)(v - step_v + reach_w) < (uint)fit_w;
+            whole &= (uint)(h + reach_h) < (uint)fit_h;
+            if (inner == inner_size) {
+                inner = 0;
+                if (++middle == middle_size) {
+                    middle = 0;
+                    outer++;
                 }
             }
         }
-    /* Through memory, so that what follows is compiled once and not for every vector. */
-#pragma unroll
-    for (int a = 0; a < QN_PX; a++)
-#pragma unroll
-        for (int b = 0; b < QN_NV; b++)
-            QN_VSTORE(sum[a][b], done + a * QN_BLOCK + b * QN_VW);
-#if QN_ACT <= 3 && QN_ACT_GRAD <= 3 /* short code, for every vector of a pixel */
-    if (lanes >= QN_BLOCK) {
-        QN_VF bv[QN_NV];
-
-#pragma unroll
-        for (int b = 0; b < QN_NV; b++)
-            bv[b] = QN_BIAS ? QN_VLOAD(bias + bias0 + group * group_k + k0 + b * QN_VW) : (QN_VF)(0.0f);
 #pragma unroll 1
-        for (int a = 0; a < count; a++) {
-            const long i = out[a] + group * group_k + k0;
+        for (int a = count; a < QN_PX; a++) { /* made, not stored */
+            row[a] = row[0];
+            column[a] = column[0];
+            at[a] = at[0];
+        }
+#pragma unroll
+        for (int a = 0; a < QN_PX; a++)
+#pragma unroll
+            for (int b = 0; b < QN_NV; b++)
+                sum[a][b] = (QN_VF)(0.0f);
+        whole &= fold;
+        if (fold && foldable) {
+            step = S;
+            terms = S * group_c;
+        }
+        for (int r = r0, th = 0; r < R; r += step_h, th += tap_h)
+            for (int s = s0, tw = 0; s < S; s += step, tw += tap_w) {
+                __global const float *restrict f = w + ((long)r * S + s) * group_c * QN_BLOCK;
+                const long move = ((long)th * W + tw) * C;
+                __global const float *p[QN_PX];
+
+                if (whole) {
+#pragma unroll
+                    for (int a = 0; a < QN_PX; a++)
+                        p[a] = x + at[a] + move;
+                } else {
+                    int any = 0;
 
 #pragma unroll
-            for (int b = 0; b < QN_NV; b++) {
-                QN_VF v = QN_VLOAD(done + a * QN_BLOCK + b * QN_VW);
+                    for (int a = 0; a < QN_PX; a++) {
+                        const int inside = (uint)(row[a] + th) < (uint)H && (uint)(column[a] + tw) < (uint)W;
+
+                        p[a] = inside ? x + at[a] + move : zeros;
+                        any |= inside;
+                    }
+                    if (!any)
+                        continue;
+                }
+                for (int c = 0; c < terms; c++) {
+                    QN_VF fv[QN_NV];
+
+#pragma unroll
+                    for (int b = 0; b < QN_NV; b++)
+                        fv[b] = QN_VLOAD(f + c * QN_BLOCK + b * QN_VW);
+#pragma unroll
+                    for (int a = 0; a < QN_PX; a++) {
+                        const QN_VF v = (QN_VF)(p[a][c]);
+
+#pragma unroll
+                        for (int b = 0; b < QN_NV; b++)
+                            sum[a][b] += v * fv[b];
+                    }
+                }
+            }
+        /* Through memory, so that what follows is compiled once and not for every vector. */
+#pragma unroll
+        for (int a = 0; a < QN_PX; a++)
+#pragma unroll
+            for (int b = 0; b < QN_NV; b++)
+                done[a][b] = sum[a][b];
+#if QN_ACT <= 3 && QN_ACT_GRAD <= 3 /* short code, for every vector of a pixel */
+        if (lanes >= QN_BLOCK) {
+            QN_VF bv[QN_NV];
+
+#pragma unroll
+            for (int b = 0; b < QN_NV; b++)
+                bv[b] = QN_BIAS ? QN_VLOAD(bias + bias0 + group * group_k + k0 + b * QN_VW) : (QN_VF)(0.0f);
+#pragma unroll 1
+            for (int a = 0; a < count; a++) {
+                const long i = out[a] + group * group_k + k0;
+
+#pragma unroll
+                for (int b = 0; b < QN_NV; b++) {
+                    QN_VF v = done[a][b];
 
 #if QN_BIAS
-                v += bv[b];
+                    v += bv[b];
 #endif
 #if QN_RESIDUAL
-                v += QN_VLOAD(residual + residual0 + i + b * QN_VW);
+                    v += QN_VLOAD(residual + residual0 + i + b * QN_VW);
+#endif
+                    v = qn_act(v, alpha);
+#if QN_ACT_GRAD
+                    v = qn_act_grad(v, QN_VLOAD(aux + aux0 + i + b * QN_VW), alpha);
+#endif
+                    QN_VSTORE(v, y + i + b * QN_VW);
+                }
+            }
+            continue;
+        }
+#endif
+#pragma unroll 1
+        for (int b = 0; b < QN_BLOCK && b < lanes; b += QN_VW) {
+#if QN_BIAS
+            const QN_VF bv = QN_NAME(load_lanes)(bias + bias0 + group * group_k + k0 + b, lanes - b);
+#endif
+
+#pragma unroll 1
+            for (int a = 0; a < count; a++) {
+                const long i = out[a] + group * group_k + k0 + b;
+                QN_VF v = done[a][b / QN_VW];
+
+#if QN_BIAS
+                v += bv;
+#endif
+#if QN_RESIDUAL
+                v += QN_NAME(load_lanes)(residual + residual0 + i, lanes - b);
 #endif
                 v = qn_act(v, alpha);
 #if QN_ACT_GRAD
-                v = qn_act_grad(v, QN_VLOAD(aux + aux0 + i + b * QN_VW), alpha);
+                v = qn_act_grad(v, QN_NAME(load_lanes)(aux + aux0 + i, lanes - b), alpha);
 #endif
-                QN_VSTORE(v, y + i + b * QN_VW);
+                QN_NAME(store_lanes)(v, y + i, lanes - b);
             }
-        }
-        return;
-    }
-#endif
-#pragma unroll 1
-    for (int b = 0; b < QN_BLOCK && b < lanes; b += QN_VW) {
-#if QN_BIAS
-        const QN_VF bv = QN_NAME(load_lanes)(bias + bias0 + group * group_k + k0 + b, lanes - b);
-#endif
-
-#pragma unroll 1
-        for (int a = 0; a < count; a++) {
-            const long i = out[a] + group * group_k + k0 + b;
-            QN_VF v = QN_VLOAD(done + a * QN_BLOCK + b);
-
-#if QN_BIAS
-            v += bv;
-#endif
-#if QN_RESIDUAL
-            v += QN_NAME(load_lanes)(residual + residual0 + i, lanes - b);
-#endif
-            v = qn_act(v, alpha);
-#if QN_ACT_GRAD
-            v = qn_act_grad(v, QN_NAME(load_lanes)(aux + aux0 + i, lanes - b), alpha);
-#endif
-            QN_NAME(store_lanes)(v, y + i, lanes - b);
         }
     }
 }

@@ -4,7 +4,9 @@
  * gradient are one kernel. */
 #include "ops/conv/conv.h"
 
-#define MOST_INSIDE 0.93 /* measured */
+#define MOST_INSIDE  0.93 /* measured */
+#define MOST_TILES   16   /* of a work-item */
+#define UNIT_ITEMS   8    /* work-items that every compute unit should get */
 
 /* What is read and made, and the filter as seen from there. */
 struct view {
@@ -134,7 +136,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     const struct qni_conv_operands o = qni_conv_operands(p);
     struct qni_launch *l = qni_launch_add(r, "conv/conv2d_tile", "conv2d_tile");
     struct view v;
-    int64_t groups[3];
+    int64_t groups[3], tiles;
 
     look(&v, p);
     qni_define(r, l, "QN_VW", v.tile.lanes);
@@ -168,12 +170,16 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_i32(r, l, v.backward);
     qni_i32(r, l, v.zeros);
     qni_i32(r, l, by_image(&v));
-    qni_f32(r, l, p->epilogue.alpha);
     groups[0] = v.blocks;
     groups[1] = v.g.N * qni_ceil_div(v.backward ? v.g.H : v.g.P, v.phases_h) *
                 qni_ceil_div(v.backward ? v.g.W : v.g.Q, v.phases_w);
     groups[1] = qni_ceil_div(groups[1], v.tile.pixels);
     groups[2] = (int64_t)v.g.groups * v.phases_h * v.phases_w;
+    tiles = groups[0] * groups[1] * groups[2] / (UNIT_ITEMS * QNI_MAX((int64_t)p->caps->units, 1));
+    tiles = QNI_MAX(1, QNI_MIN(tiles, MOST_TILES));
+    groups[1] = qni_ceil_div(groups[1], tiles);
+    qni_i32(r, l, tiles);
+    qni_f32(r, l, p->epilogue.alpha);
     qni_grid(r, l, 3, groups, NULL);
     qni_conv_work(p, l);
 }
