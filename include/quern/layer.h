@@ -169,6 +169,34 @@ QN_API qn_val qn_rmsnorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt);
 /** Mean and variance of each sample's groups of channels over all positions: [N,..,C]. Keras 3 GroupNormalization. */
 QN_API qn_val qn_groupnorm(qn_model *m, qn_val x, const qn_layernorm_opt *opt);
 
+/** Options of qn_embedding(). */
+typedef struct qn_embedding_opt {
+    int words;              /**< rows of the table: indices are 0 to words - 1; required */
+    int units;              /**< elements of a row; required */
+    bool mask_zero;         /**< index 0 is padding: the result has a mask, real where the index is not 0 */
+    bool padding;           /**< steps of padding_index give zeros and train nothing */
+    int padding_index;      /**< for padding */
+    qn_init init;           /**< default uniform in [-0.05, 0.05) */
+    float init_scale;       /**< of the initialisers that have one; 0: its default */
+    float l1;               /**< regulariser: times the sum of the absolute values, added to the loss */
+    float l2;               /**< regulariser: times the sum of the squares */
+    bool frozen;            /**< the table is not trained */
+    const char *reuse;      /**< use the table of the layer of that name instead of a new one */
+    const char *name;       /**< default "embedding", "embedding_1", ... */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_embedding_opt;
+
+/**
+ * Rows of a trained table by number: y[n,t] = embeddings[x[n,t]].
+ *
+ * x [N,..] i32, or i64, u8 or f32, which is cut to whole numbers; embeddings [words, units]; y [N,.., units]. A negative
+ * index counts from the end; one outside the table gives zeros. Source: agrees with Keras 3 Embedding, and with PyTorch's
+ * where padding is concerned.
+ */
+QN_API qn_val qn_embedding(qn_model *m, qn_val x, const qn_embedding_opt *opt);
+/** Tied output weights: y = x embeddings^T, [N,.., units] to [N,.., words], by the table of the embedding layer named. */
+QN_API qn_val qn_embedding_logits(qn_model *m, qn_val x, const char *embedding);
+
 /** Options of layers that have none but a few numbers. */
 typedef struct qn_layer_opt {
     int axis;               /**< concatenate, softmax: counted from 1 (the batch is axis 0); 0: the last */
@@ -298,11 +326,11 @@ QN_API qn_val qn_dot(qn_model *m, qn_val a, qn_val b, const qn_dot_opt *opt);
 /* ---- masks of sequences ----
  *
  * A mask says which steps of a sequence are real and which are padding. It goes with a value [N,T,..], and layers pass
- * it on or not as Keras's do: qn_dense(), qn_activation(), qn_prelu(), qn_rescaling(), dropout, noise and the
- * normalisations with trained numbers pass it on, qn_add(), qn_multiply() and their like join those of their inputs where
- * all have one, qn_concatenate() puts them beside each other; qn_global_avgpool() leaves padding out, and it and all
- * other layers give results without a mask. The loss and the metrics of an output with a mask count its real steps
- * alone. */
+ * it on or not as Keras's do: qn_dense(), qn_activation(), qn_prelu(), qn_rescaling(), qn_embedding_logits(), dropout,
+ * noise and the normalisations with trained numbers pass it on, qn_add(), qn_multiply() and their like join those of their
+ * inputs where all have one, qn_concatenate() puts them beside each other; qn_global_avgpool() leaves padding out, and it
+ * and all other layers give results without a mask. The loss and the metrics of an output with a mask count its real
+ * steps alone. */
 
 /**
  * Steps whose elements all are mask_value become padding: they are set to 0 and the result has a mask.

@@ -21,6 +21,8 @@ const struct qni_layer_type *const qni_layer_types[] = {
     &qni_layer_depthwise1d,
     &qni_layer_dot,
     &qni_layer_dropout,
+    &qni_layer_embedding,
+    &qni_layer_embedding_logits,
     &qni_layer_flatten,
     &qni_layer_gaussian_dropout,
     &qni_layer_gaussian_noise,

@@ -63,6 +63,18 @@ static qn_val masked(struct run *r, const char *kind)
     return fixture_tensor(r->x, "dy") ? qn_global_avgpool(r->m, y[0], NULL) : y[0];
 }
 
+static qn_val embedding(struct run *r)
+{
+    const qn_shape table = fixture_tensor(r->x, "embeddings")->shape;
+    const bool pooled = strcmp(fixture_attr(r->x, "kind"), "pooled") == 0;
+    const qn_embedding_opt o = {.words = (int)table.dim[0], .units = (int)table.dim[1], .mask_zero = pooled};
+    const qn_val y = qn_embedding(r->m, input(r, "x"), &o);
+
+    if (fixture_number(r->x, "tied", 0) != 0)
+        return qn_embedding_logits(r->m, y, "embedding");
+    return pooled ? qn_global_avgpool(r->m, y, NULL) : y;
+}
+
 static bool build(struct run *r)
 {
     const char *layer = fixture_attr(r->x, "layer"), *kind = fixture_attr(r->x, "kind");
@@ -70,7 +82,7 @@ static bool build(struct run *r)
     const qn_compile_opt losses = {.loss = *kind == 'l' ? QN_SPARSE_CATEGORICAL_CROSSENTROPY : QN_MSE, .from_logits = true};
     qn_graph *g = r->m->g;
 
-    r->y = strcmp(layer, "masked") == 0 ? masked(r, kind) : norm(r, layer);
+    r->y = strcmp(layer, "masked") == 0 ? masked(r, kind) : *layer == 'e' ? embedding(r) : norm(r, layer);
     if (dy) {
         const qn_shape shape = qni_value_shape(g, r->y);
 

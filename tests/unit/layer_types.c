@@ -282,6 +282,17 @@ static qn_val dot(qn_model *m, const qn_val *x)
     return qn_dot(m, x[0], x[1], &(qn_dot_opt){.axes = {1, 1}, .normalize = true});
 }
 
+/* Whole numbers from -5 to 5, some outside the table. */
+static qn_val tied(qn_model *m, const qn_val *x)
+{
+    const qn_embedding_opt o = {.words = 4, .units = 3, .mask_zero = true, .padding = true, .padding_index = 2,
+                                .init = QN_INIT_NORMAL, .init_scale = 0.5f, .l2 = 1e-3f, .name = "table"};
+    qn_val y = qn_add(m, (const qn_val[]){x[0], x[0], x[0], x[0], x[0]}, 5);
+
+    y = qn_embedding(m, y, &o);
+    return qn_embedding_logits(m, y, "table");
+}
+
 static qn_val masks(qn_model *m, const qn_val *x)
 {
     return qn_global_avgpool(m, qn_set_mask(m, x[0], qn_mask(m, qn_masking(m, x[1], 0.5f))), NULL);
@@ -315,6 +326,7 @@ static const struct type {
     {"maximum", maximum, ROW}, {"minimum", minimum, ROW}, {"concatenate", concatenate, SEQUENCE}, {"dot", dot, SEQUENCE},
     {"layer_normalization", layernorm, IMAGE}, {"rms_normalization", rmsnorm, SEQUENCE},
     {"group_normalization", groupnorm, IMAGE},
+    {"embedding", tied, SEQUENCE}, {"embedding_logits", tied, SEQUENCE},
     {"masking", masks, SEQUENCE}, {"mask", masks, SEQUENCE}, {"set_mask", masks, SEQUENCE},
 };
 

@@ -200,10 +200,39 @@ static void values_and_saving(void)
     unlink(path);
 }
 
+/* An embedding's padding gives zeros and trains nothing. */
+static void padding(void)
+{
+    static const int32_t index[2][3] = {{ 1, 2, 1 }, { 0, 1, 3 }};
+    const void *in[1] = { index };
+    float before[4][2], after[4][2], y[2][3][2];
+    qn_model *m = NULL;
+    qn_val v;
+
+    if (!test_device())
+        return;
+    CHECK_OK(qn_model_create(&m, test_device()));
+    v = qn_input(m, QN_I32, 1, (int64_t[]){ 3 });
+    v = qn_embedding(m, v, &(qn_embedding_opt){ .words = 4, .units = 2, .padding = true, .padding_index = 1 });
+    qn_model_output(m, v);
+    CHECK_OK(qn_model_compile(m, &(qn_compile_opt){ .loss = QN_MSE, .optimizer = qn_sgd(1) }));
+    CHECK_OK(qn_model_weight_read(m, 0, before[0], sizeof(before)));
+    CHECK_OK(qn_model_predict(m, in, 2, (void *[]){ y }, 0));
+    CHECK_OK(qn_model_train_batch(m, in, (const void *[]){ (float[12]){ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 } }, NULL, 2, NULL));
+    CHECK_OK(qn_model_weight_read(m, 0, after[0], sizeof(after)));
+    for (int n = 0; n < 2; n++)
+        for (int t = 0; t < 3; t++)
+            CHECK(y[n][t][1] == (index[n][t] == 1 ? 0 : before[index[n][t]][1]));
+    for (int w = 0; w < 4; w++)
+        CHECK((before[w][0] == after[w][0]) == (w == 1));
+    qn_model_destroy(&m);
+}
+
 int main(void)
 {
     test_run("mask: layers pass it on, join it or end it", rules);
     test_run("mask: losses and metrics count real steps", losses);
     test_run("mask: layers work with it, before and after saving", values_and_saving);
+    test_run("embedding: padding gives zeros and trains nothing", padding);
     return test_end();
 }
