@@ -105,6 +105,7 @@ typedef struct qn_fit_opt {
     int threads;                /**< that prepare data; 0: one or two; -1: none */
     qn_callback *callbacks;     /**< [callback_count] borrowed; called in order; their close is left to the caller */
     int callback_count;         /**< how many */
+    bool no_keep;               /**< no copy of weights and training state on the host, see qn_model_keep() */
     FILE *progress;             /**< a bar where it is a terminal, else a line an epoch; NULL: nothing */
     uintptr_t reserved[8];      /**< must be zero */
 } qn_fit_opt;
@@ -172,7 +173,8 @@ QN_API qn_status qn_model_compile(qn_model *m, const qn_compile_opt *opt);
  * @retval QN_E_STATE           not compiled with a loss
  * @retval QN_E_SHAPE           the data do not fit the model
  * @retval QN_E_DEVICE_MEMORY   a batch of this size does not fit: use a smaller one
- * @retval QN_E_DEVICE_LOST     the device failed; the last checkpoint is whole
+ * @retval QN_E_DEVICE_LOST     the device failed: see qn_model_keep(); the last checkpoint is whole
+ * @retval QN_E_DEVICE          the driver refused a call or a kernel failed; likewise
  */
 QN_API qn_status qn_model_fit(qn_model *m, qn_dataset *train, const qn_fit_opt *opt);
 
@@ -217,6 +219,22 @@ QN_API qn_status qn_model_test_batch(qn_model *m, const void *const *in, const v
 
 /** End a run of fit, evaluate or predict after the current step. Threads: any. */
 QN_API void qn_model_cancel(qn_model *m);
+
+/**
+ * Copy weights and training state to the host, so that they outlive the device.
+ *
+ * qn_model_fit() does so when it begins and after every epoch; programs with a loop of their own call this where they want
+ * to be able to go back to. When the device is lost, qn_model_save(), qn_model_save_weights() and qn_model_weight_read()
+ * give what the copy holds, and the file may be loaded on another device. When a training step has failed half way, they
+ * do the same, and the next fit, evaluation or prediction puts the copy back first; without a copy it is QN_E_STATE until
+ * weights are loaded.
+ *
+ * @retval QN_OK             copied; the copy before it is gone
+ * @retval QN_E_STATE        not compiled, or a training step has failed half way
+ * @retval QN_E_HOST_MEMORY  no memory for it; the copy before it stays
+ * @retval QN_E_DEVICE_LOST  likewise
+ */
+QN_API qn_status qn_model_keep(qn_model *m);
 
 /** Learning rate of the next steps. */
 QN_API qn_status qn_model_set_lr(qn_model *m, float lr);
@@ -267,6 +285,8 @@ QN_API qn_status qn_model_plan_info(const qn_model *m, bool training, qn_plan_in
  * renamed: a kill at any instant leaves the old file or the new one.
  *
  * @retval QN_E_IO           the file cannot be written
+ * @retval QN_E_DEVICE_LOST  the device is lost, and qn_model_keep() made no copy
+ * @retval QN_E_STATE        not compiled; or a training step failed half way, likewise
  * @retval QN_E_UNSUPPORTED  the model has parts made with level 2: save its weights
  */
 QN_API qn_status qn_model_save(qn_model *m, const char *path);

@@ -30,9 +30,9 @@ static void destroy(qn_device *dev)
     qn_context *ctx = dev->ctx;
 
     /* Copies to and from the host may still run; their memory must not outlive us by accident. */
-    if (dev->queue && !dev->wrapped && !atomic_load(&dev->lost))
+    if (dev->queue && !dev->wrapped)
         (void)finish(dev, dev->queue);
-    if (dev->upload && dev->upload != dev->queue && !atomic_load(&dev->lost))
+    if (dev->upload && dev->upload != dev->queue)
         (void)finish(dev, dev->upload);
     if (dev->programs_destroy)
         dev->programs_destroy(dev);
@@ -254,14 +254,12 @@ const char *qn_device_build_log(qn_device *dev)
 
 qn_status qni_queue_finish(qn_device *dev, cl_command_queue queue)
 {
-    qn_status st = qni_device_check(dev);
-    cl_int e;
+    /* Tried on a lost device too: what it copies from or to is about to be given back. */
+    cl_int e = finish(dev, queue);
 
-    if (st)
-        return st;
-    if ((e = finish(dev, queue)))
-        return qni_device_error(dev, e, "waiting for %s", dev->caps.name);
-    return QN_OK;
+    if (atomic_load(&dev->lost))
+        return qni_device_check(dev);
+    return e ? qni_device_error(dev, e, "waiting for %s", dev->caps.name) : QN_OK;
 }
 
 qn_status qn_device_finish(qn_device *dev)

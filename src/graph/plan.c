@@ -319,7 +319,10 @@ static qn_status place_gradients(struct making *m)
     /* Gaps between variables, and variables no gradient reaches, stay zero. */
     err = dev->cl->EnqueueFillBuffer(dev->queue, s->gradients->mem, &zero, sizeof(zero), s->gradients->offset, bytes, 0,
                                      NULL, NULL);
-    return err ? qni_cl_error(err, "zeroing the gradients") : QN_OK;
+    if (!err)
+        return QN_OK;
+    qni_storage_release(&s->gradients); /* the next plan zeroes them anew */
+    return qni_device_error(dev, err, "zeroing the gradients");
 }
 
 static qn_status place_constant(struct making *m, size_t i)
@@ -338,7 +341,7 @@ static qn_status place_constant(struct making *m, size_t i)
     m->bind[i] = (struct qni_bind){ s->mem, s->offset };
     m->plan->persistent_bytes += bytes;
     err = dev->cl->EnqueueWriteBuffer(dev->queue, s->mem, CL_TRUE, s->offset, bytes, v->bytes, 0, NULL, NULL);
-    return err ? qni_cl_error(err, "uploading a constant") : QN_OK;
+    return err ? qni_device_error(dev, err, "uploading a constant") : QN_OK;
 }
 
 static void place_state(struct making *m, size_t i)

@@ -49,6 +49,7 @@ struct qni_state {
     struct qni_storage *device_block;
     struct qni_storage **chunk;      /* the arena: activations and scratch of whichever plan runs */
     size_t chunks;
+    bool torn;                       /* a step failed while it changed weights: what the device holds is of no use */
     uint64_t version;                /* grows whenever weights may have changed: makes packed operands stale */
 };
 

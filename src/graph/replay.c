@@ -3,6 +3,14 @@
  * A step: feed, submit. No allocation, no argument, no wait but for a free slot. */
 #include "graph/plan.h"
 
+/* What went wrong in or after an update leaves weights that nobody may read. */
+static qn_status step_failed(struct qni_plan *p, qn_status st)
+{
+    if (st && p->updates_weights)
+        p->state->torn = true;
+    return st;
+}
+
 static qn_status await(struct qni_plan *p, int slot)
 {
     const struct qni_cl *cl = p->dev->cl;
@@ -13,11 +21,15 @@ static qn_status await(struct qni_plan *p, int slot)
     err = cl->WaitForEvents(1, &p->done[slot]);
     cl->ReleaseEvent(p->done[slot]);
     p->done[slot] = NULL;
-    return err ? qni_device_error(p->dev, err, "waiting for a step") : QN_OK;
+    return err ? step_failed(p, qni_device_error(p->dev, err, "waiting for a step")) : QN_OK;
 }
 
 qn_status qni_plan_begin(struct qni_plan *p, int *slot)
 {
+    qn_status st = qni_device_check(p->dev);
+
+    if (st)
+        return st;
     *slot = p->next;
     p->next = (p->next + 1) % QNI_PLAN_SLOTS;
     return await(p, *slot);
@@ -68,9 +80,13 @@ qn_status qni_plan_submit(struct qni_plan *p, int slot)
     }
     if ((st = prepare(p)))
         goto done;
-    st = qni_exec_run(p->exec, p->dev->queue, slot, p->segment[0], p->segment[QNI_SEGMENTS], 1, &uploaded, &p->done[slot]);
+    if ((st = qni_exec_run(p->exec, p->dev->queue, slot, p->segment[0], p->segment[QNI_SEGMENT_UPDATE], 1, &uploaded, NULL)))
+        goto done;
+    st = qni_exec_run(p->exec, p->dev->queue, slot, p->segment[QNI_SEGMENT_UPDATE], p->segment[QNI_SEGMENTS], 0, NULL,
+                      &p->done[slot]);
     if (!st && (err = cl->Flush(p->dev->queue)))
         st = qni_device_error(p->dev, err, "flushing the queue");
+    step_failed(p, st);
     if (p->updates_weights)
         p->state->version++;
 done:
@@ -105,5 +121,5 @@ qn_status qni_plan_finish(struct qni_plan *p)
         st = one;
     if ((one = qni_queue_finish(p->dev, p->dev->queue)) && !st)
         st = one;
-    return st;
+    return step_failed(p, st);
 }

@@ -125,7 +125,7 @@ qn_status qni_state_write(struct qni_state *s, size_t variable, int slot, const 
     cl_int err;
     qn_status st;
 
-    if ((st = find(s, variable, slot, &at, &bytes)) || !bytes)
+    if ((st = find(s, variable, slot, &at, &bytes)) || (st = qni_device_check(s->dev)) || !bytes)
         return st;
     err = s->dev->cl->EnqueueWriteBuffer(s->dev->queue, at.storage->mem, CL_TRUE, at.storage->offset + at.offset, bytes,
                                          from, 0, NULL, NULL);
@@ -140,7 +140,7 @@ qn_status qni_state_read(struct qni_state *s, size_t variable, int slot, void *t
     cl_int err;
     qn_status st;
 
-    if ((st = find(s, variable, slot, &at, &bytes)) || !bytes)
+    if ((st = find(s, variable, slot, &at, &bytes)) || (st = qni_device_check(s->dev)) || !bytes)
         return st;
     err = s->dev->cl->EnqueueReadBuffer(s->dev->queue, at.storage->mem, CL_TRUE, at.storage->offset + at.offset, bytes, to,
                                         0, NULL, NULL);

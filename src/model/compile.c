@@ -252,8 +252,8 @@ static qn_status add_objective(qn_model *m)
             losses++;
         }
     }
-    if (!losses)
-        return QN_OK;
+    if (!losses || (st = qni_graph_status(m->g)))
+        return st;
     if (m->opt.metrics[0] && !m->target[0].id)
         return qni_error(QN_E_ARG, "metrics are of the first output, which has no loss");
     m->weight = qni_input_add(m->g, "weight", QN_F32, &batch);

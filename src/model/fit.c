@@ -114,7 +114,7 @@ static qn_status evaluate(qn_model *m, qn_dataset *ds, int batch, int threads, c
     struct fields f;
     struct qni_batch b;
     struct qni_feed feed;
-    qn_status st, one;
+    qn_status st;
 
     if ((st = match_fields(m, ds, true, &f)) || (st = make_loader(&l, m, ds, batch, false, threads)) ||
         (st = qni_meters_reset(m)) || (st = qni_loader_start(l, 0, 0)))
@@ -133,8 +133,7 @@ static qn_status evaluate(qn_model *m, qn_dataset *ds, int batch, int threads, c
     if (!st)
         qni_meters_logs(m, numbers, prefix, out);
 done:
-    if ((one = qni_model_drain(m, l)) && !st)
-        st = one;
+    st = qni_model_end(m, l, st);
     qni_loader_destroy(&l);
     return st;
 }
@@ -209,8 +208,10 @@ static qn_status look(struct run *r)
         return QN_OK;
     cl->ReleaseEvent(r->reading);
     r->reading = NULL;
-    if (state < 0)
-        return qni_cl_error(state, "reading the meters");
+    if (state < 0) {
+        r->m->state->torn = true;
+        return qni_device_error(r->m->dev, state, "reading the meters");
+    }
     r->logs.n = 0;
     qni_meters_logs(r->m, r->numbers, "", &r->logs);
     st = tell(r, QN_EVENT_STEP);
@@ -273,6 +274,8 @@ static qn_status run_epoch(struct run *r)
     if ((st = qni_model_drain(m, r->loader)) || (st = qni_meters_read(m, true, r->numbers, NULL)))
         return st;
     m->epoch++;
+    if (!r->opt->no_keep && (st = qni_model_keep(m)))
+        return st;
     r->logs.n = 0;
     qni_meters_logs(m, r->numbers, "", &r->logs);
     if (r->validation && (st = evaluate(m, r->validation, r->opt->batch, r->opt->threads, "val_", &r->logs)))
@@ -304,7 +307,8 @@ static qn_status prepare_run(struct run *r)
         r->train = r->first;
         r->validation = r->last;
     }
-    if ((st = match_fields(m, r->train, true, &r->fields)) ||
+    if ((st = match_fields(m, r->train, true, &r->fields)) || (st = qni_model_whole(m)) ||
+        (!r->opt->no_keep && (st = qn_model_keep(m))) ||
         (st = make_loader(&r->loader, m, r->train, r->opt->batch, !r->opt->no_shuffle, r->opt->threads)))
         return st;
     qni_bar_init(&r->bar, r->opt->progress);
@@ -318,8 +322,7 @@ static qn_status fit(qn_model *m, qn_dataset *train, const qn_fit_opt *opt, qn_h
     static const qn_fit_opt defaults;
     struct run r = { .m = m, .opt = opt ? opt : &defaults, .train = train, .history = history };
     double begun = qni_now();
-    char message[512];
-    qn_status st, one;
+    qn_status st;
 
     if (m)
         atomic_store(&m->cancel, false);
@@ -328,13 +331,9 @@ static qn_status fit(qn_model *m, qn_dataset *train, const qn_fit_opt *opt, qn_h
         st = run_epoch(&r);
     if (!st)
         st = tell(&r, QN_EVENT_TRAIN_END);
-    /* Keep the first error's message through the clearing up. */
-    qni_error_take(message, sizeof(message));
     end_reading(&r);
-    if (m && m->compiled && (one = qni_model_drain(m, r.loader)) && !st)
-        st = one;
-    else if (st)
-        qni_error_put(message);
+    if (m && m->compiled)
+        st = qni_model_end(m, r.loader, st);
     qni_loader_destroy(&r.loader);
     qn_dataset_close(&r.first);
     qn_dataset_close(&r.last);
@@ -443,7 +442,7 @@ qn_status qn_model_predict_dataset(qn_model *m, qn_dataset *ds, void *const *out
     struct qni_batch b;
     struct qni_feed feed;
     struct qni_cached_plan *c;
-    qn_status st = needs_compiled(m), one;
+    qn_status st = needs_compiled(m);
 
     if (st)
         return st;
@@ -463,8 +462,7 @@ qn_status qn_model_predict_dataset(qn_model *m, qn_dataset *ds, void *const *out
         }
     }
 done:
-    if ((one = qni_model_drain(m, l)) && !st)
-        st = one;
+    st = qni_model_end(m, l, st);
     qni_loader_destroy(&l);
     return st;
 }
@@ -472,7 +470,7 @@ done:
 qn_status qn_model_predict(qn_model *m, const void *const *in, int64_t samples, void *const *out, int batch)
 {
     struct qni_cached_plan *c;
-    qn_status st = needs_compiled(m), one;
+    qn_status st = needs_compiled(m);
     int64_t most = batch > 0 ? batch : 32;
 
     if (st)
@@ -494,7 +492,5 @@ qn_status qn_model_predict(qn_model *m, const void *const *in, int64_t samples, 
         if (!(st = qni_model_step(m, QNI_MODE_PREDICT, &feed, &c)))
             st = read_outputs(m, c, out, row);
     }
-    if ((one = qni_model_drain(m, NULL)) && !st)
-        st = one;
-    return st;
+    return qni_model_end(m, NULL, st);
 }

@@ -427,7 +427,8 @@ qn_status qn_model_load_weights(qn_model *m, const char *path)
         return qni_error(QN_E_STATE, "the model is not compiled");
     if ((st = qni_model_drain(m, NULL)) || (st = qni_safetensors_open(&file, m->dev->ctx, path)))
         return st;
-    st = read_tensors(m, file, path, false);
+    if (!(st = read_tensors(m, file, path, false)))
+        m->state->torn = false;
     qni_safetensors_close(&file);
     return st;
 }

@@ -26,7 +26,7 @@ qn_status qni_meters_reset(qn_model *m)
         err = cl->EnqueueFillBuffer(m->dev->queue, at.storage->mem, &zero, sizeof(zero), at.storage->offset + at.offset,
                                     4 * sizeof(float), 0, NULL, NULL);
         if (err)
-            return qni_cl_error(err, "resetting meter %s", m->meter[i].name);
+            return qni_device_error(m->dev, err, "resetting meter %s", m->meter[i].name);
     }
     return QN_OK;
 }
@@ -44,8 +44,12 @@ qn_status qni_meters_read(qn_model *m, bool block, float (*to)[4], cl_event *eve
         place(m, i, &at);
         err = cl->EnqueueReadBuffer(m->dev->queue, at.storage->mem, block && last, at.storage->offset + at.offset,
                                     4 * sizeof(float), to[i], 0, NULL, last ? event : NULL);
-        if (err)
-            return qni_cl_error(err, "reading meter %s", m->meter[i].name);
+        if (err) {
+            /* The first error a failed step shows may be this one. And reads before it may still be under way. */
+            m->state->torn = true;
+            (void)qni_queue_finish(m->dev, m->dev->queue);
+            return qni_device_error(m->dev, err, "reading meter %s", m->meter[i].name);
+        }
     }
     return QN_OK;
 }

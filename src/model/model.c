@@ -52,6 +52,7 @@ void qn_model_destroy(qn_model **model)
     }
     qni_free(m->ctx, &m->layer);
     qni_free(m->ctx, &m->masked);
+    qni_free(m->ctx, &m->kept.bytes);
     if (m->g)
         qni_graph_destroy(&m->g);
     qni_free(dev->ctx, &m);
@@ -190,8 +191,17 @@ static qn_status check_weight(const qn_model *m, int weight, const void *p, size
 qn_status qn_model_weight_read(qn_model *m, int weight, float *to, size_t bytes)
 {
     qn_status st = check_weight(m, weight, to, bytes);
+    const struct qni_kept *kept;
 
-    return st ? st : qni_state_read(m->state, (size_t)weight, -1, to);
+    if (st)
+        return st;
+    if (!qni_model_kept(m))
+        st = qni_state_read(m->state, (size_t)weight, -1, to);
+    if (!(kept = qni_model_kept(m)))
+        return st;
+    if (bytes)
+        memcpy(to, qni_kept_weight(m, kept, weight), bytes);
+    return QN_OK;
 }
 
 qn_status qn_model_weight_write(qn_model *m, int weight, const float *from, size_t bytes)

@@ -32,6 +32,15 @@ struct qni_meter {
     int variable;                    /* of the graph: [4] f32, see ops/metric */
 };
 
+/* A copy of everything that training changes, on the host: keep.c. */
+struct qni_kept {
+    unsigned char *bytes;            /* weights, then slot by slot, as in a saved file; NULL: no copy */
+    uint32_t words[QNI_BLOCK_WORDS]; /* the device block */
+    uint64_t step, samples;
+    int64_t epoch;
+    float lr;
+};
+
 struct qn_model {
     qn_device *dev;
     const qn_context *ctx;           /* the device's */
@@ -69,6 +78,7 @@ struct qn_model {
     uint64_t samples;                /* samples trained on since then */
     int64_t epoch;                   /* epochs begun: shuffling's counter */
     atomic_bool cancel;
+    struct qni_kept kept;
 };
 
 
@@ -93,7 +103,18 @@ struct qni_feed {
 qn_status qni_model_step(qn_model *m, enum qni_mode mode, const struct qni_feed *feed, struct qni_cached_plan **plan_out);
 /* Wait for all steps and hand slots back to the loader. */
 qn_status qni_model_drain(qn_model *m, struct qni_loader *loader);
+/* The same at the end of a run that came to st: the first error stays, with its message. */
+qn_status qni_model_end(qn_model *m, struct qni_loader *loader, qn_status st);
 void qni_model_plans_free(qn_model *m);
+
+/* ---- keep.c: the copy on the host ---- */
+/* Make the copy new; nothing may be running. */
+qn_status qni_model_keep(qn_model *m);
+/* Put the copy back where a step has failed half way; QN_E_STATE when there is none. */
+qn_status qni_model_whole(qn_model *m);
+/* The copy, when it is all there is: the device is lost or what it holds is torn; else NULL. */
+const struct qni_kept *qni_model_kept(const qn_model *m);
+const void *qni_kept_weight(const qn_model *m, const struct qni_kept *kept, int weight);
 
 /* ---- meters ---- */
 qn_status qni_meters_reset(qn_model *m);

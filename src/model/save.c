@@ -160,7 +160,7 @@ static void put_compile(struct qni_json_out *o, const qn_model *m)
     qni_json_close(o, '}');
 }
 
-qn_status qni_model_text(struct qni_text *text, const qn_model *m)
+qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct qni_kept *kept)
 {
     struct qni_json_out o = { .text = text, .compact = true };
     int64_t number;
@@ -192,10 +192,10 @@ qn_status qni_model_text(struct qni_text *text, const qn_model *m)
     qni_json_close(&o, ']');
     put_compile(&o, m);
     qni_json_open(&o, "training", '{');
-    qni_json_put_int(&o, "step", (int64_t)m->step);
-    qni_json_put_int(&o, "samples", (int64_t)m->samples);
-    qni_json_put_int(&o, "epoch", m->epoch);
-    qni_json_put_float(&o, "lr", m->lr);
+    qni_json_put_int(&o, "step", (int64_t)(kept ? kept->step : m->step));
+    qni_json_put_int(&o, "samples", (int64_t)(kept ? kept->samples : m->samples));
+    qni_json_put_int(&o, "epoch", kept ? kept->epoch : m->epoch);
+    qni_json_put_float(&o, "lr", kept ? kept->lr : m->lr);
     qni_json_close(&o, '}');
     qni_json_close(&o, '}');
     return text->status;
@@ -237,11 +237,13 @@ static qn_status declare(const qn_model *m, struct qni_safetensors_out *out, boo
     return state ? qni_safetensors_declare(out, "optimizer/device", QN_I32, &words) : QN_OK;
 }
 
-static qn_status write_tensors(const qn_model *m, struct qni_safetensors_out *out, bool state, void *buffer)
+/* From the device, or from the copy on the host. */
+static qn_status write_tensors(const qn_model *m, struct qni_safetensors_out *out, bool state, const struct qni_kept *kept,
+                               void *buffer)
 {
     int weights = qn_model_weights(m);
     uint32_t words[QNI_BLOCK_WORDS];
-    size_t tensor = 0;
+    size_t tensor = 0, at = 0;
     qn_status st;
 
     for (int slot = -1; slot < (state ? m->state->slots : 0); slot++)
@@ -251,15 +253,16 @@ static qn_status write_tensors(const qn_model *m, struct qni_safetensors_out *ou
 
             if (slot >= 0 && !qni_has_slots(v))
                 continue;
-            if ((st = qni_state_read(m->state, (size_t)i, slot, buffer)) ||
-                (st = qni_safetensors_write(out, tensor++, buffer, bytes)))
+            if ((!kept && (st = qni_state_read(m->state, (size_t)i, slot, buffer))) ||
+                (st = qni_safetensors_write(out, tensor++, kept ? kept->bytes + at : buffer, bytes)))
                 return st;
+            at += bytes;
         }
     if (!state)
         return QN_OK;
-    if ((st = qni_state_device_block(m->state, words, false)))
+    if (!kept && (st = qni_state_device_block(m->state, words, false)))
         return st;
-    return qni_safetensors_write(out, tensor, words, sizeof(words));
+    return qni_safetensors_write(out, tensor, kept ? kept->words : words, sizeof(words));
 }
 
 size_t qni_largest_weight(const qn_model *m)
@@ -274,21 +277,17 @@ size_t qni_largest_weight(const qn_model *m)
     return most;
 }
 
-static qn_status save(qn_model *m, const char *path, bool state)
+static qn_status write_file(qn_model *m, const char *path, bool state, const struct qni_kept *kept)
 {
-    struct qni_text text = { .ctx = m ? m->ctx : NULL };
+    struct qni_text text = { .ctx = m->ctx };
     struct qni_safetensors_out *out = NULL;
     void *buffer = NULL;
     qn_status st;
 
-    if (!m || !path)
-        return qni_error(QN_E_ARG, "m or path is NULL");
-    if (!m->compiled)
-        return qni_error(QN_E_STATE, "the model is not compiled: it has no weights yet");
-    if ((state && (st = qni_model_text(&text, m))) || (st = qni_calloc(m->ctx, &buffer, qni_largest_weight(m), 1)) ||
+    if ((state && (st = qni_model_text(&text, m, kept))) || (st = qni_calloc(m->ctx, &buffer, qni_largest_weight(m), 1)) ||
         (st = qni_safetensors_create(&out, m->dev->ctx, path)) ||
         (state && (st = qni_safetensors_put_metadata(out, "quern.model", text.data))) || (st = declare(m, out, state)) ||
-        (st = write_tensors(m, out, state, buffer)))
+        (st = write_tensors(m, out, state, kept, buffer)))
         goto done;
     st = qni_safetensors_commit(&out);
 done:
@@ -297,6 +296,27 @@ done:
     qni_free(m->ctx, &buffer);
     qni_text_free(&text);
     return st;
+}
+
+static qn_status save(qn_model *m, const char *path, bool state)
+{
+    const struct qni_kept *kept;
+    qn_status st;
+
+    if (!m || !path)
+        return qni_error(QN_E_ARG, "m or path is NULL");
+    if (!m->compiled)
+        return qni_error(QN_E_STATE, "the model is not compiled: it has no weights yet");
+    if (m->state->torn && !m->kept.bytes)
+        return qni_model_whole(m);
+    if (!(kept = qni_model_kept(m))) {
+        st = write_file(m, path, state, NULL);
+        if (!st || !(kept = qni_model_kept(m)))
+            return st;
+    }
+    qni_log(m->ctx, QN_LOG_WARNING, "%s: saved from the copy on the host, as the model was after %lld steps", path,
+            (long long)kept->step);
+    return write_file(m, path, state, kept);
 }
 
 qn_status qn_model_save(qn_model *m, const char *path)

@@ -18,8 +18,8 @@ void qni_tensor_name(const struct qni_variable *v, int slot, char *name, size_t 
 bool qni_has_slots(const struct qni_variable *v);
 size_t qni_largest_weight(const qn_model *m); /* bytes */
 
-/* Architecture, compile options and counters as JSON; QN_E_UNSUPPORTED for a model with parts that are no layers. */
-qn_status qni_model_text(struct qni_text *text, const qn_model *m);
+/* Architecture, compile options and counters (the copy's, if kept is one) as JSON; QN_E_UNSUPPORTED for a model with parts that are no layers. */
+qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct qni_kept *kept);
 /* A compiled model from such a text, which may be hostile; name is for messages. Its weights are fresh. */
 qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, const char *text);
 

@@ -109,6 +109,19 @@ qn_status qni_model_drain(qn_model *m, struct qni_loader *loader)
     return st;
 }
 
+qn_status qni_model_end(qn_model *m, struct qni_loader *loader, qn_status st)
+{
+    char message[512];
+    qn_status one;
+
+    qni_error_take(message, sizeof(message));
+    one = qni_model_drain(m, loader);
+    if (!st)
+        return one;
+    qni_error_put(message);
+    return st;
+}
+
 /* ---- feeding ---- */
 
 static int64_t integer_at(const void *from, qn_dtype dtype, int64_t i)
@@ -213,7 +226,7 @@ qn_status qni_model_step(qn_model *m, enum qni_mode mode, const struct qni_feed 
     int slot = 0;
     qn_status st;
 
-    if (!(st = plan_get(m, mode, feed->weight != NULL, feed->rows, feed->loader, &c)))
+    if (!(st = qni_model_whole(m)) && !(st = plan_get(m, mode, feed->weight != NULL, feed->rows, feed->loader, &c)))
         st = qni_plan_begin(c->plan, &slot);
     if (st) {
         if (feed->loader)

@@ -103,7 +103,7 @@ qn_status qni_primitive_set_blocks(qn_op *op, const uint32_t step[QNI_STEP_WORDS
     if (!err)
         err = cl->EnqueueWriteBuffer(op->dev->queue, op->blocks->mem, CL_TRUE, op->blocks->offset + bytes, bytes, device,
                                      0, NULL, NULL);
-    return err ? qni_cl_error(err, "writing a step block") : QN_OK;
+    return err ? qni_device_error(op->dev, err, "writing a step block") : QN_OK;
 }
 
 void qn_op_destroy(qn_op **op)

@@ -201,7 +201,7 @@ qn_status qn_plan_run(qn_plan *p, const void *const *in, void *const *out, float
     int64_t rows;
     int slot;
     bool waits = false;
-    qn_status st;
+    qn_status st, one;
 
     if (!p)
         return qni_error(QN_E_ARG, "the plan is NULL");
@@ -228,7 +228,8 @@ qn_status qn_plan_run(qn_plan *p, const void *const *in, void *const *out, float
             st = qni_plan_read(p->plan, i, out[i], p->plan->output[i].bytes, false, NULL);
             waits = true;
         }
-    if (!st && waits)
-        st = qni_queue_finish(p->s->dev, p->s->dev->queue);
+    /* Even when one failed: those before it write to the caller's memory. */
+    if (waits && (one = qni_queue_finish(p->s->dev, p->s->dev->queue)) && !st)
+        st = one;
     return st;
 }

@@ -133,13 +133,13 @@ static qn_status program_add(struct qni_programs *p, qn_device *dev, cl_program 
 {
     qn_status st;
 
-    if ((st = qni_reserve(dev->ctx, &p->program, &p->program_capacity, p->programs, sizeof(*p->program))))
+    /* All room first: units of a program that was not kept would lead nowhere. */
+    if ((st = qni_reserve(dev->ctx, &p->program, &p->program_capacity, p->programs, sizeof(*p->program))) ||
+        (st = qni_reserve(dev->ctx, &p->unit, &p->unit_capacity, p->units + keys, sizeof(*p->unit))))
         return st;
     for (size_t i = 0; i < keys; i++) {
         if (unit_find(p, key[i]))
             continue;
-        if ((st = qni_reserve(dev->ctx, &p->unit, &p->unit_capacity, p->units, sizeof(*p->unit))))
-            return st;
         p->unit[p->units++] = (struct unit){ .key = key[i], .program = p->programs };
     }
     p->program[p->programs++] = program;
@@ -218,8 +218,11 @@ static qn_status build_failed(qn_device *dev, cl_program program, cl_int err, co
     if (!line)
         line = log;
     length = (int)QNI_MIN(strcspn(line, "\n"), 400);
-    st = qni_error(err == CL_OUT_OF_HOST_MEMORY ? QN_E_HOST_MEMORY : QN_E_BUILD,
-                   "%s builds no program of %zu units (first %s): %s: %.*s",
+    /* Out of memory, or lost, while building; anything else is the program's or the compiler's fault. */
+    st = qni_device_error(dev, err, "building a program");
+    if (st == QN_E_DEVICE)
+        st = QN_E_BUILD;
+    qni_error(st, "%s builds no program of %zu units (first %s): %s: %.*s",
                    dev->caps.name, n, n ? w[0].launch->source : "", qni_cl_error_name(err), length, line);
     pthread_mutex_lock(&dev->lock);
     qni_free(dev->ctx, &dev->build_log);
@@ -323,7 +326,7 @@ static qn_status build(struct qni_programs *p, qn_device *dev, const struct want
     text = t.data;
     program = dev->cl->CreateProgramWithSource(dev->context, 1, &text, &t.length, &err);
     if (err) {
-        st = qni_cl_error(err, "creating a program of %zu bytes", t.length);
+        st = qni_device_error(dev, err, "creating a program of %zu bytes", t.length);
         goto done;
     }
     err = dev->cl->BuildProgram(program, 1, &dev->id, build_options, NULL, NULL);
@@ -402,7 +405,7 @@ qn_status qni_kernels_get(qn_device *dev, const struct qni_launch *launch, size_
         out[i] = dev->cl->CreateKernel(p->program[unit_find(p, key[i])->program], name, &err);
         if (err) {
             out[i] = NULL;
-            st = qni_cl_error(err, "kernel %s of %s", launch[i].kernel, launch[i].source);
+            st = qni_device_error(dev, err, "kernel %s of %s", launch[i].kernel, launch[i].source);
         }
     }
     pthread_mutex_unlock(&p->lock);

@@ -47,7 +47,7 @@ struct layer {
     int64_t (*count_blas)(enum layer_call call);
     /* Let `after` calls pass, then have `times` of them return error (0: all from then on). */
     void (*fail)(enum layer_call call, int64_t after, int64_t times, int error);
-    int64_t (*bytes)(void);      /* of buffers that exist now */
+    int64_t (*bytes)(void);      /* of buffers that exist now; the driver may let go of one a little after its release */
     int64_t (*peak_bytes)(void); /* the most since reset */
 };
 
