@@ -95,6 +95,7 @@ struct qn_graph {
     qn_status status;              /* the first mistake sticks */
     char message[512];             /* and its line */
     uint32_t streams;              /* random streams handed out */
+    struct qni_choices *choices;   /* in a plan: where its algorithms are remembered; borrowed, or NULL */
 };
 
 /* ---- graph.c ---- */

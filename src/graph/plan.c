@@ -553,6 +553,7 @@ static qn_status make(struct making *m)
     if ((st = qni_instantiate(&p->g, m->rq, &map)))
         goto done;
     m->g = p->g;
+    m->g->choices = m->rq->choices;
     if ((st = passes(m, map)) || (st = qni_calloc(ctx, &m->algo, m->g->nodes, sizeof(*m->algo))) || (st = find_storage(m)) ||
         (st = record(m)) || (st = find_lives(m)))
         goto done;
@@ -573,7 +574,11 @@ static qn_status make(struct making *m)
     }
     if (!st)
         st = make_outputs(m);
+    if (!st && m->rq->choices)
+        st = m->rq->choices->status;
 done:
+    if (m->g)
+        m->g->choices = NULL;
     qni_free(ctx, &map);
     return st;
 }

@@ -85,6 +85,7 @@ struct qni_plan_request {
     int wrts;
     const qn_val *output;            /* values the host reads after a run */
     int outputs;
+    struct qni_choices *choices;     /* algorithms to take again, and where new choices go; borrowed while planning; or NULL */
 };
 
 enum qni_segment { QNI_SEGMENT_FORWARD, QNI_SEGMENT_BACKWARD, QNI_SEGMENT_UPDATE, QNI_SEGMENTS };

@@ -81,8 +81,10 @@ qn_status qni_model_whole(qn_model *m)
     struct qni_kept *k = &m->kept;
     qn_status st;
 
-    if (!m->state->torn || (st = qni_device_check(m->dev)))
-        return m->state->torn ? st : QN_OK;
+    if (!m->state->torn)
+        return QN_OK;
+    if ((st = qni_device_check(m->dev)))
+        return st;
     if (!k->bytes)
         return qni_error(QN_E_STATE, "a training step failed half way and no copy of the weights was kept: load them again");
     if ((st = each(m, k->bytes, write_one)) || (st = qni_state_device_block(m->state, k->words, true)))

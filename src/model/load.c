@@ -303,6 +303,48 @@ static qn_status get_training(const struct qni_json_at *root, qn_model *m)
     return QN_OK;
 }
 
+static qn_status get_key(const struct qni_json_at *at, uint64_t *key)
+{
+    const char *text = qni_json_key(at);
+
+    *key = 0;
+    for (int i = 0; i < 16; i++) {
+        const char *digits = "0123456789abcdef", *d = text[i] ? strchr(digits, text[i]) : NULL;
+
+        if (!d)
+            return qni_json_error(at, "expected a key of 16 hexadecimal digits");
+        *key = *key << 4 | (uint64_t)(d - digits);
+    }
+    return text[16] ? qni_json_error(at, "expected a key of 16 hexadecimal digits") : QN_OK;
+}
+
+/* Files of older versions name none; those of another device are of no use here. */
+static qn_status get_choices(const struct qni_json_at *root, qn_model *m)
+{
+    struct qni_json_at at, list, child = { 0 };
+    const char *text;
+    char device[512];
+    qn_status st;
+
+    if (!qni_json_find(&at, root, "algorithms"))
+        return QN_OK;
+    if ((st = qni_json_get_text(&at, "device", &text)) || (st = qni_json_member(&list, &at, "chosen")))
+        return st;
+    qni_model_device_text(m, device, sizeof(device));
+    if (strcmp(text, device)) {
+        qni_log(m->ctx, QN_LOG_INFO, "the model was saved on %s: algorithms are chosen anew", text);
+        return QN_OK;
+    }
+    while (qni_json_next(&list, &child)) {
+        uint64_t key;
+
+        if ((st = get_key(&child, &key)) || (st = qni_json_text(&child, &text)) ||
+            (st = qni_choices_load(&m->choices, key, text)))
+            return st;
+    }
+    return QN_OK;
+}
+
 qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, const char *text)
 {
     struct qni_json *json = NULL;
@@ -330,7 +372,8 @@ qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, 
             goto done;
         qn_model_output(m, v);
     }
-    if ((st = get_compile(&root, &compile)) || (st = qn_model_compile(m, &compile)) || (st = get_training(&root, m)))
+    if ((st = get_compile(&root, &compile)) || (st = qn_model_compile(m, &compile)) || (st = get_training(&root, m)) ||
+        (st = get_choices(&root, m)))
         goto done;
     *out = m;
     m = NULL;

@@ -27,6 +27,7 @@ qn_status qn_model_create(qn_model **out, qn_device *dev)
         return st;
     m->dev = qni_device_retain(dev);
     m->ctx = dev->ctx;
+    m->choices.ctx = m->ctx;
     atomic_init(&m->cancel, false);
     if ((st = qni_graph_create(&m->g, m->ctx, false)))
         qn_model_destroy(&m);
@@ -53,6 +54,7 @@ void qn_model_destroy(qn_model **model)
     qni_free(m->ctx, &m->layer);
     qni_free(m->ctx, &m->masked);
     qni_free(m->ctx, &m->kept.bytes);
+    qni_choices_free(&m->choices);
     if (m->g)
         qni_graph_destroy(&m->g);
     qni_free(dev->ctx, &m);

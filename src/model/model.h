@@ -79,6 +79,7 @@ struct qn_model {
     int64_t epoch;                   /* epochs begun: shuffling's counter */
     atomic_bool cancel;
     struct qni_kept kept;
+    struct qni_choices choices;      /* algorithms of all plans so far, or of those before the model was saved */
 };
 
 

@@ -4,6 +4,7 @@
  * "optimizer/slotK/NAME", its device block as "optimizer/device", and in the
  * metadata "quern.model": architecture, compile options and counters as JSON.
  * docs/formats.md describes it. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include <quern/version.h>
@@ -160,6 +161,30 @@ static void put_compile(struct qni_json_out *o, const qn_model *m)
     qni_json_close(o, '}');
 }
 
+void qni_model_device_text(const qn_model *m, char *text, size_t bytes)
+{
+    const struct qni_caps *c = &m->dev->caps;
+
+    snprintf(text, bytes, "%s, %s, %s", c->platform, c->name, c->driver);
+}
+
+/* Which algorithms ran, and where: the same device goes on with the same ones. */
+static void put_choices(struct qni_json_out *o, const qn_model *m)
+{
+    char text[512];
+
+    qni_json_open(o, "algorithms", '{');
+    qni_model_device_text(m, text, sizeof(text));
+    qni_json_put_text(o, "device", text);
+    qni_json_open(o, "chosen", '{');
+    for (size_t i = 0; i < m->choices.n; i++) {
+        snprintf(text, sizeof(text), "%016" PRIx64, m->choices.choice[i].key);
+        qni_json_put_text(o, text, m->choices.choice[i].name);
+    }
+    qni_json_close(o, '}');
+    qni_json_close(o, '}');
+}
+
 qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct qni_kept *kept)
 {
     struct qni_json_out o = { .text = text, .compact = true };
@@ -197,6 +222,7 @@ qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct 
     qni_json_put_int(&o, "epoch", kept ? kept->epoch : m->epoch);
     qni_json_put_float(&o, "lr", kept ? kept->lr : m->lr);
     qni_json_close(&o, '}');
+    put_choices(&o, m);
     qni_json_close(&o, '}');
     return text->status;
 }

@@ -18,6 +18,8 @@ void qni_tensor_name(const struct qni_variable *v, int slot, char *name, size_t 
 bool qni_has_slots(const struct qni_variable *v);
 size_t qni_largest_weight(const qn_model *m); /* bytes */
 
+/* The device and driver whose choices of algorithms a file holds. */
+void qni_model_device_text(const qn_model *m, char *text, size_t bytes);
 /* Architecture, compile options and counters (the copy's, if kept is one) as JSON; QN_E_UNSUPPORTED for a model with parts that are no layers. */
 qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct qni_kept *kept);
 /* A compiled model from such a text, which may be hostile; name is for messages. Its weights are fresh. */

@@ -40,7 +40,8 @@ static void input_shapes(const qn_model *m, int64_t rows, qn_shape *shape)
 
 static qn_status plan_make(qn_model *m, enum qni_mode mode, bool weighted, int64_t rows, struct qni_plan **out)
 {
-    struct qni_plan_request rq = { .state = m->state, .graph = m->g, .training = mode == QNI_MODE_TRAIN };
+    struct qni_plan_request rq = { .state = m->state, .graph = m->g, .training = mode == QNI_MODE_TRAIN,
+                                   .choices = &m->choices };
     qn_shape *shape = NULL;
     qn_status st;
 

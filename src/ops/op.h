@@ -29,6 +29,24 @@ struct qni_epilogue {
     float alpha;    /* the activation's parameter */
 };
 
+#define QNI_MAX_CHOICES 8192 /* far more than a model has; what comes after is chosen, but not remembered */
+
+/* Algorithms by problem: choice.c. ctx is set by the owner. */
+struct qni_choices {
+    const qn_context *ctx;
+    struct qni_choice {
+        uint64_t key;
+        char name[31];             /* "": the epilogue was declined */
+        bool loaded;               /* from a file */
+    } *choice;
+    size_t n, capacity;
+    qn_status status;              /* the first failure sticks */
+};
+
+void qni_choices_free(struct qni_choices *c);
+/* One from a file; a name that is none is found out when it is asked for. */
+qn_status qni_choices_load(struct qni_choices *c, uint64_t key, const char *name);
+
 struct qni_problem {
     const struct qni_op *op;
     const void *attr;              /* op->attr_bytes bytes, no pointers inside */
@@ -40,6 +58,7 @@ struct qni_problem {
     struct qni_epilogue epilogue;
     const struct qni_caps *caps;
     const qn_context *ctx;
+    struct qni_choices *choices;   /* NULL: nothing is remembered */
 };
 
 struct qni_sizes {
@@ -111,9 +130,12 @@ qn_status qni_problem_init(struct qni_problem *p, const struct qni_op *op, const
                            int inputs, unsigned absent);
 /* Add an epilogue and its operands after the shape rule ran; checks their shapes. */
 qn_status qni_problem_epilogue(struct qni_problem *p, const struct qni_epilogue *epilogue, const struct qni_desc *operands);
-/* First algorithm that is forced by QUERN_ALGO, else preferred on the device's shape and applies, else any that
- * applies. NULL with QN_E_UNSUPPORTED only when an epilogue is declined or a forced name does not apply. */
+/* The algorithm that p->choices has for this problem, else qni_algo_prefer()'s, which is then put there. NULL with
+ * QN_E_UNSUPPORTED only when an epilogue is declined or a forced name does not apply. */
 const struct qni_algo *qni_algo_choose(const struct qni_problem *p);
+/* First algorithm that is forced by QUERN_ALGO, else preferred on the device's shape and applies, else any that
+ * applies. */
+const struct qni_algo *qni_algo_prefer(const struct qni_problem *p);
 /* The algorithm of that name, or NULL. */
 const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name);
 

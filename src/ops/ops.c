@@ -92,7 +92,7 @@ qn_status qni_problem_epilogue(struct qni_problem *p, const struct qni_epilogue 
     return QN_OK;
 }
 
-const struct qni_algo *qni_algo_choose(const struct qni_problem *p)
+const struct qni_algo *qni_algo_prefer(const struct qni_problem *p)
 {
     const struct qni_algo *want = forced(p), *any = NULL;
 

@@ -81,5 +81,6 @@ qn_status qni_node_problem(struct qni_problem *p, const qn_graph *g, const struc
         return st;
     p->caps = caps;
     p->ctx = g->ctx;
+    p->choices = g->choices;
     return QN_OK;
 }
