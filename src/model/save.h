@@ -20,7 +20,8 @@ size_t qni_largest_weight(const qn_model *m); /* bytes */
 
 /* The device and driver whose choices of algorithms a file holds. */
 void qni_model_device_text(const qn_model *m, char *text, size_t bytes);
-/* Architecture, compile options and counters (the copy's, if kept is one) as JSON; QN_E_UNSUPPORTED for a model with parts that are no layers. */
+/* Architecture, compile options and counters (the copy's, if kept is one) as JSON; QN_E_UNSUPPORTED for a model with parts that
+ * are no layers. */
 qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct qni_kept *kept);
 /* A compiled model from such a text, which may be hostile; name is for messages. Its weights are fresh. */
 qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, const char *text);
