@@ -19,8 +19,8 @@ typedef struct qn_optimizer {
     float lr;               /**< learning rate; 0: 0.01 for SGD, 0.001 for Adam */
     float momentum;         /**< SGD: 0 none */
     bool nesterov;          /**< SGD with momentum */
-    float beta1;            /**< Adam: 0: 0.9 */
-    float beta2;            /**< Adam: 0: 0.999 */
+    double beta1;           /**< Adam: 0: 0.9 */
+    double beta2;           /**< Adam: 0: 0.999; double, since 1 - beta2 in float is off by 1e-5 of itself */
     float epsilon;          /**< Adam: 0: 1e-7 */
     bool amsgrad;           /**< Adam */
     float weight_decay;     /**< decoupled: w -= lr * weight_decay * w before the update; 0 none */
@@ -39,6 +39,7 @@ QN_API qn_optimizer qn_sgd_momentum(float lr, float momentum, bool nesterov);
 /**
  * Adam: m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= lr sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + epsilon).
  *
+ * The powers are those of b1 and b2 rounded to f32, as Keras's are.
  * lr 0: 0.001. Keras 3 Adam (Kingma and Ba 2015). Threads: any.
  */
 QN_API qn_optimizer qn_adam(float lr);

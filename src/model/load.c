@@ -243,8 +243,8 @@ static qn_status get_optimizer(const struct qni_json_at *at, qn_optimizer *p)
 
     if ((st = find_name(at, "kind", qni_optimizer_names, QNI_OPTIMIZERS, &kind)) ||
         (st = get_float(at, "lr", &p->lr)) || (st = get_float(at, "momentum", &p->momentum)) ||
-        (st = qni_json_get_bool(at, "nesterov", &p->nesterov)) || (st = get_float(at, "beta1", &p->beta1)) ||
-        (st = get_float(at, "beta2", &p->beta2)) || (st = get_float(at, "epsilon", &p->epsilon)) ||
+        (st = qni_json_get_bool(at, "nesterov", &p->nesterov)) || (st = qni_json_get_double(at, "beta1", &p->beta1)) ||
+        (st = qni_json_get_double(at, "beta2", &p->beta2)) || (st = get_float(at, "epsilon", &p->epsilon)) ||
         (st = qni_json_get_bool(at, "amsgrad", &p->amsgrad)) || (st = get_float(at, "weight_decay", &p->weight_decay)) ||
         (st = get_float(at, "clip_value", &p->clip_value)) || (st = get_float(at, "clip_norm", &p->clip_norm)) ||
         (st = get_float(at, "global_clip_norm", &p->global_clip_norm)))

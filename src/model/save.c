@@ -149,8 +149,8 @@ static void put_compile(struct qni_json_out *o, const qn_model *m)
     qni_json_put_float(o, "lr", p->lr);
     qni_json_put_float(o, "momentum", p->momentum);
     qni_json_put_bool(o, "nesterov", p->nesterov);
-    qni_json_put_float(o, "beta1", p->beta1);
-    qni_json_put_float(o, "beta2", p->beta2);
+    qni_json_put_double(o, "beta1", p->beta1);
+    qni_json_put_double(o, "beta2", p->beta2);
     qni_json_put_float(o, "epsilon", p->epsilon);
     qni_json_put_bool(o, "amsgrad", p->amsgrad);
     qni_json_put_float(o, "weight_decay", p->weight_decay);

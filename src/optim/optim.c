@@ -26,7 +26,7 @@ qn_optimizer qn_adamw(float lr, float weight_decay)
     return (qn_optimizer){ .kind = QN_OPTIMIZER_ADAM, .lr = lr, .weight_decay = weight_decay != 0.0f ? weight_decay : 0.004f };
 }
 
-static bool in_range(float v, float least, float most)
+static bool in_range(double v, double least, double most)
 {
     return v >= least && v <= most; /* false for NaN */
 }
@@ -42,14 +42,14 @@ qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in)
         o.lr = o.lr != 0.0f ? o.lr : 0.01f;
     } else if (o.kind == QN_OPTIMIZER_ADAM) {
         o.lr = o.lr != 0.0f ? o.lr : 0.001f;
-        o.beta1 = o.beta1 != 0.0f ? o.beta1 : 0.9f;
-        o.beta2 = o.beta2 != 0.0f ? o.beta2 : 0.999f;
+        o.beta1 = o.beta1 != 0.0 ? o.beta1 : 0.9;
+        o.beta2 = o.beta2 != 0.0 ? o.beta2 : 0.999;
         o.epsilon = o.epsilon != 0.0f ? o.epsilon : 1e-7f;
     } else if (o.kind != QN_OPTIMIZER_NONE) {
         return qni_error(QN_E_ARG, "there is no optimizer %d", (int)o.kind);
     }
     if (!in_range(o.lr, 0.0f, INFINITY) || isinf(o.lr) || !in_range(o.momentum, 0.0f, 1.0f) ||
-        !in_range(o.beta1, 0.0f, 0.99999994f) || !in_range(o.beta2, 0.0f, 0.99999994f) || !in_range(o.epsilon, 0.0f, 1e9f) ||
+        !in_range(o.beta1, 0.0, 0.99999994) || !in_range(o.beta2, 0.0, 0.99999994) || !in_range(o.epsilon, 0.0f, 1e9f) ||
         !in_range(o.weight_decay, 0.0f, 1e9f))
         return qni_error(QN_E_ARG, "a number of the optimizer is out of range");
     if (!in_range(o.clip_value, 0.0f, INFINITY) || !in_range(o.clip_norm, 0.0f, INFINITY) ||

@@ -24,11 +24,11 @@ static double sgd(const struct qni_update *t, double w, double g, double s[3])
 
 static double adam(const struct qni_update *t, double w, double g, double s[3])
 {
-    const double b1 = (double)t->beta1, b2 = (double)t->beta2, n = TAKEN + 1;
-    const double alpha = (double)RATE * sqrt(1 - pow(b2, n)) / (1 - pow(b1, n));
+    const double n = TAKEN + 1; /* the powers are of f32 numbers, as Keras's are */
+    const double alpha = (double)RATE * sqrt(1 - pow((double)(float)t->beta2, n)) / (1 - pow((double)(float)t->beta1, n));
 
-    s[0] += (g - s[0]) * (1 - b1);
-    s[1] += (g * g - s[1]) * (1 - b2);
+    s[0] += (g - s[0]) * (1 - t->beta1);
+    s[1] += (g * g - s[1]) * (1 - t->beta2);
     if (t->amsgrad)
         s[2] = fmax(s[2], s[1]);
     return w - s[0] * alpha / (sqrt(s[t->amsgrad ? 2 : 1]) + (double)t->epsilon);
@@ -96,7 +96,7 @@ static void count(const struct qni_problem *p, double *const *in, double **out, 
      .in = {{QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {0}}}, \
      .fill = {OPTEST_UNIFORM, OPTEST_UNIFORM, OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE}, \
      .absent = without, .ref = ref, .step = step_block, .device = device_block, .slack = 4}
-#define ADAM .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f
+#define ADAM .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-7f
 
 static const struct optest_case cases[] = {
     CASE("1", sgd, 1, 0, 2, .decay_end = -1),

@@ -10,7 +10,7 @@
 /* Zero is not a default here: whoever fills this knows Keras's. */
 struct qni_update {
     float momentum;        /* SGD, RMSprop */
-    float beta1, beta2;    /* Adam */
+    double beta1, beta2;   /* Adam */
     float rho;             /* RMSprop */
     float epsilon;
     float weight_decay;    /* w -= lr * weight_decay * w before the step */

@@ -88,10 +88,12 @@ static void numbers(const struct qni_problem *p, float out[4])
         out[0] = t->momentum;
         break;
     case RULE_ADAM:
-        out[0] = (float)(1 - (double)t->beta1);
-        out[1] = (float)(1 - (double)t->beta2);
-        out[2] = (float)log((double)t->beta1);
-        out[3] = (float)log((double)t->beta2);
+        /* As Keras: the moments take 1 - beta of the number given, alpha the powers of beta in f32. With 0.999 that is 6.5e-6 of
+         * every step, enough to part from Keras at some relu or max pool within 50 steps. */
+        out[0] = (float)(1 - t->beta1);
+        out[1] = (float)(1 - t->beta2);
+        out[2] = (float)log((double)(float)t->beta1);
+        out[3] = (float)log((double)(float)t->beta2);
         break;
     case RULE_RMSPROP:
         out[0] = t->rho;
