@@ -21,6 +21,7 @@ static const struct workload {
     { "conv", bench_conv, true, false, "3x3 convolution, batch 32, 56x56, 64 to 64 channels, and both gradients" },
     { "cnn", bench_cnn, true, false, "the model cnn on 28x28 images: training with batch 64, inference with 64 and 1" },
     { "convstack", bench_convstack, true, false, "the model convstack on 32x32 images, batch 32" },
+    { "attention", bench_attention, false, false, "causal attention, batch 4, 8 heads of 64, 512 steps; and with its gradient" },
     { "startup", bench_startup, false, true,
       "a process's start to cnn's first trained batch, cold and with a warm store" },
     { "memory", bench_memory, false, true, "peak memory of training cnn with batch 64" },

@@ -40,6 +40,9 @@ void bench_fill(float *to, size_t n);
 qn_status bench_gemm(struct bench *b);
 qn_status bench_conv(struct bench *b);
 
+/* ---- bench_attention.c ---- */
+qn_status bench_attention(struct bench *b);
+
 /* ---- bench_model.c: networks through level 3 ---- */
 qn_status bench_cnn(struct bench *b);
 qn_status bench_convstack(struct bench *b);
