@@ -49,6 +49,51 @@ typedef struct qn_graph_attention_opt {
  */
 QN_API qn_val qn_graph_attention(qn_graph *g, qn_val q, qn_val k, qn_val v, const qn_graph_attention_opt *opt);
 
+/** Options of qn_graph_rotary(). */
+typedef struct qn_graph_rotary_opt {
+    float base;            /**< default 10000 */
+    int dims;              /**< elements of a head that are turned, the first; even; default all */
+    bool interleaved;      /**< pairs are neighbours; default: element n goes with n + dims / 2 */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_graph_rotary_opt;
+
+/**
+ * Rotary positions: each pair of elements of a head is turned by (position + t) * base^(-2 n / dims), n the pair.
+ *
+ * @param x         [B,T,H,D] f32: queries or keys
+ * @param position  i32 [1] or [B], of the first step; invalid (id 0): 0
+ *
+ * Gradient: of x. Source: the half form agrees with Llama's, the interleaved one with the paper's.
+ */
+QN_API qn_val qn_graph_rotary(qn_graph *g, qn_val x, qn_val position, const qn_graph_rotary_opt *opt);
+
+/**
+ * Keep keys and values of new steps in a cache, for generating step by step.
+ *
+ * Rows [position, position + T) of the caches become k and v; those from C on are lost.
+ *
+ * @param cache_k   [B,C,H,D] f32 variable, frozen; updated
+ * @param cache_v   [B,C,H,Dv] f32 variable, frozen; updated
+ * @param k         [B,T,H,D] f32
+ * @param v         [B,T,H,Dv] f32
+ * @param position  i32 [1] or [B]: how many steps are in the cache
+ *
+ * Returns position + T (at most C) of each sample, [B] i32: the lengths for qn_graph_attention() on the caches, with
+ * QN_ATTENTION_LENGTH. The caches are written when this value is used.
+ */
+QN_API qn_val qn_graph_cache_append(qn_graph *g, qn_val cache_k, qn_val cache_v, qn_val k, qn_val v, qn_val position);
+
+/** ALiBi's slopes of `heads` heads, f32 [heads], a constant: 2^(-8 i / heads), i from 1, for powers of two; for others
+ *  those of the next smaller power, and every second of the next larger. */
+QN_API qn_val qn_graph_alibi_slopes(qn_graph *g, int heads);
+
+/**
+ * Sinusoidal positions, f32 [time, size], a constant.
+ *
+ * Element 2 n of row t is sin(t / 10000^(2 n / size)), element 2 n + 1 the cosine of the same.
+ */
+QN_API qn_val qn_graph_sinusoidal(qn_graph *g, int64_t time, int64_t size);
+
 QN_END_DECLS
 
 #endif

@@ -87,6 +87,23 @@ def conv(which):
     return make
 
 
+def attention(gradient):
+    def make(size):
+        q, k, v = (torch.randn(size, 8, 512, 64, device=DEVICE, requires_grad=gradient) for _ in range(3))
+        dy = torch.randn_like(q)
+
+        def run():
+            if gradient:
+                q.grad = k.grad = v.grad = None
+                F.scaled_dot_product_attention(q, k, v, is_causal=True).backward(dy)
+            else:
+                with torch.inference_mode():
+                    F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            wait()
+        return run
+    return make
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
     if DEVICE == "cpu":
@@ -97,6 +114,8 @@ if __name__ == "__main__":
         ("cnn", "infer"): both_formats(infer, cnn, (1, 28, 28)),
         ("convstack", "train"): both_formats(train, convstack, (3, 32, 32)),
         ("gemm", "run"): gemm,
+        ("attention", "forward"): attention(False),
+        ("attention", "train"): attention(True),
         ("conv", "forward"): conv("forward"),
         ("conv", "data_gradient"): conv("data_gradient"),
         ("conv", "filter_gradient"): conv("filter_gradient"),
