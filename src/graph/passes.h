@@ -21,6 +21,9 @@ qn_status qni_pass_fuse_eltwise(qn_graph *g, const qn_val *root, size_t roots);
 /* Nodes whose algorithm declines their epilogue: the epilogue becomes nodes of its own. */
 qn_status qni_pass_split_epilogues(qn_graph *g, const struct qni_caps *caps);
 
+/* Which value's storage each value lives in; *storage_of from qni_calloc. Views, and outputs in place. */
+qn_status qni_share_storage(const qn_graph *g, const int *order, size_t n, const qn_val *root, size_t roots,
+                            int32_t **storage_of);
 /* Indices of the live nodes in the order they run; *order from qni_calloc. */
 qn_status qni_node_order(const qn_graph *g, int **order, size_t *n);
 /* The problem of a node on a device; unwanted is 0. */

@@ -166,24 +166,6 @@ static size_t value_bytes(const struct qni_value *v)
     return (size_t)qni_elements(&v->shape) * qn_dtype_bytes(v->dtype);
 }
 
-/* Views live in their input's storage. */
-static qn_status find_storage(struct making *m)
-{
-    qn_status st;
-
-    if ((st = qni_calloc(m->g->ctx, &m->storage_of, m->g->values, sizeof(*m->storage_of))))
-        return st;
-    for (size_t i = 0; i < m->g->values; i++)
-        m->storage_of[i] = (int32_t)i;
-    for (size_t i = 0; i < m->nodes; i++) {
-        const struct qni_node *n = &m->g->node[m->order[i]];
-
-        if (n->op->flags & QNI_OP_VIEW)
-            m->storage_of[n->out[0]] = m->storage_of[n->in[0]];
-    }
-    return QN_OK;
-}
-
 /* From its node to its last reader, each value is alive. */
 static qn_status find_lives(struct making *m)
 {
@@ -554,7 +536,8 @@ static qn_status make(struct making *m)
         goto done;
     m->g = p->g;
     m->g->choices = m->rq->choices;
-    if ((st = passes(m, map)) || (st = qni_calloc(ctx, &m->algo, m->g->nodes, sizeof(*m->algo))) || (st = find_storage(m)) ||
+    if ((st = passes(m, map)) || (st = qni_calloc(ctx, &m->algo, m->g->nodes, sizeof(*m->algo))) ||
+        (st = qni_share_storage(m->g, m->order, m->nodes, m->root, m->roots, &m->storage_of)) ||
         (st = record(m)) || (st = find_lives(m)))
         goto done;
     m->binds = m->g->values + m->temporaries + 2;

@@ -98,7 +98,9 @@ struct qni_op {
     int min_inputs, max_inputs, outputs;
     unsigned flags;
     unsigned updates;              /* bit i: input i is read and written in place (state) */
-    int inplace;                   /* 1 + input whose storage output 0 may take over, or 0 */
+    /* 1 + the input whose storage output 0 may take over, or 0. Every algorithm then stores an element only where it has read
+     * that input's at the same place, and no other work-item reads it. An element-wise one may take any input's. */
+    int inplace;
     /* Fill out[] and p->outputs from in[], attr and absent. QN_E_SHAPE / QN_E_ARG with a message that says what was
      * expected and found. */
     qn_status (*shape)(struct qni_problem *p);

@@ -147,8 +147,112 @@ static void trains(void)
     destroy(&n);
 }
 
+/* ---- outputs that take over an input's storage ---- */
+
+#define A 16
+#define B 32
+#define BYTES ((uint64_t)(A * B) * sizeof(float))
+
+static double softplus(double v) { return log1p(exp(v)); }
+
+static qn_val turned(qn_graph *g, qn_val x) { return qn_graph_transpose(g, x, (int[]){ 1, 0 }, 2); }
+
+/* Builds up to two outputs of x [A,B]; want: their values, and the arena's size in values of x's size. */
+struct in_place {
+    const char *name;
+    int outputs, arena;
+    void (*build)(qn_graph *g, qn_val x, qn_val *out);
+    double (*want[2])(const float *x, int i);
+};
+
+/* turned(x): [B,A], element i is x[i % A][i / A]. */
+static double at_turned(const float *x, int i) { return (double)x[i % A * B + i / A]; }
+
+static void build_last(qn_graph *g, qn_val x, qn_val *out) { out[0] = qn_graph_act(g, turned(g, x), QN_SOFTPLUS, 0); }
+static double want_last(const float *x, int i) { return softplus(at_turned(x, i)); }
+
+static void build_root(qn_graph *g, qn_val x, qn_val *out)
+{
+    out[0] = turned(g, x);
+    out[1] = qn_graph_act(g, out[0], QN_SOFTPLUS, 0);
+}
+
+/* Read again after it would have been overwritten. */
+static void build_again(qn_graph *g, qn_val x, qn_val *out)
+{
+    qn_val h = turned(g, x), s = turned(g, qn_graph_act(g, h, QN_SOFTPLUS, 0));
+
+    out[0] = qn_graph_sub(g, s, turned(g, h));
+}
+static double want_again(const float *x, int i) { return softplus((double)x[i]) - (double)x[i]; }
+
+/* Through a view. */
+static void build_view(qn_graph *g, qn_val x, qn_val *out)
+{
+    qn_val r = qn_graph_reshape(g, turned(g, x), 1, (int64_t[]){ A * B });
+
+    out[0] = qn_graph_reshape(g, qn_graph_act(g, r, QN_SOFTPLUS, 0), 2, (int64_t[]){ B, A });
+}
+
+/* The input itself is fed, not the arena's. */
+static void build_fed(qn_graph *g, qn_val x, qn_val *out) { out[0] = qn_graph_act(g, x, QN_SOFTPLUS, 0); }
+static double want_fed(const float *x, int i) { return softplus((double)x[i]); }
+
+static void in_place(const void *arg)
+{
+    const struct in_place *c = arg;
+    qn_device *dev = test_device();
+    qn_shape shape = { .rank = 2, .dim = { A, B } };
+    qn_val x, out[2] = { { 0 } };
+    struct qni_state *state = NULL;
+    struct qni_plan *p = NULL;
+    qn_graph *g = NULL;
+    float v[A * B];
+    int slot;
+
+    for (int i = 0; i < A * B; i++)
+        v[i] = (float)test_uniform();
+    CHECK_OK(qni_graph_create(&g, dev->ctx, false));
+    x = qni_input_add(g, "x", QN_F32, &shape);
+    c->build(g, x, out);
+    CHECK_OK(qni_state_create(&state, dev, g, 0));
+    if (!CHECK_OK(qni_plan_create(&p, &(struct qni_plan_request){ .state = state, .graph = g, .input_shape = &shape,
+                                                                  .output = out, .outputs = c->outputs })))
+        return;
+    if (c->arena && !qni_env(dev->ctx, "QUERN_DEBUG_ALLOC"))
+        CHECK_INT(p->arena_bytes, (uint64_t)c->arena * BYTES);
+    for (int run = 0; run < 2; run++) {
+        CHECK_OK(qni_plan_begin(p, &slot));
+        CHECK_OK(qni_plan_feed(p, slot, 0, v, sizeof(v)));
+        CHECK_OK(qni_plan_submit(p, slot));
+        for (int o = 0; o < c->outputs; o++) {
+            static float y[A * B];
+            size_t bytes = p->output[o].bytes;
+
+            CHECK_OK(qni_plan_read(p, (size_t)o, y, bytes, true, NULL));
+            for (int i = 0; i < (int)(bytes / sizeof(*y)) && !test_failed(); i++)
+                if (!(fabs((double)y[i] - c->want[o](v, i)) <= 1e-5))
+                    test_fail(__FILE__, __LINE__, "output %d, element %d is %g, not %g", o, i, (double)y[i], c->want[o](v, i));
+        }
+    }
+    qni_plan_destroy(&p);
+    qni_state_release(&state);
+    qni_graph_destroy(&g);
+}
+
+static const struct in_place in_places[] = {
+    { "plan: in place, the last reader", 1, 1, build_last, { want_last } },
+    { "plan: in place, not over an output", 2, 2, build_root, { at_turned, want_last } },
+    { "plan: in place, not over what is read again", 1, 0, build_again, { want_again } },
+    { "plan: in place, through views", 1, 1, build_view, { want_last } },
+    { "plan: in place, not over what is fed", 1, 1, build_fed, { want_fed } },
+};
+
 int main(void)
 {
+    for (size_t i = 0; test_device() && i < QNI_COUNT(in_places); i++)
+        test_run_with(in_places[i].name, in_place, &in_places[i]);
+
     test_run("plan: a small net trains, and a test plan follows", trains);
     return test_end();
 }
