@@ -48,6 +48,8 @@ qn_context *qni_context_retain(qn_context *ctx);
 void qni_context_release(qn_context **ctx);
 /* An environment variable, or NULL where the context ignores them or it is empty. */
 const char *qni_env(const qn_context *ctx, const char *name);
+/* The most threads to use at once: the option, else the cores that this process may run on. */
+int qni_thread_limit(const qn_context *ctx);
 void qni_log(const qn_context *ctx, qn_log_level level, const char *format, ...) QNI_PRINTF(3, 4);
 
 /* ---- alloc.c: every byte of host memory goes through the context ---- */

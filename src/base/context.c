@@ -1,6 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/base.h"
 
@@ -122,6 +124,22 @@ qn_status qni_context_get(qn_context **out, qn_context *ctx)
         return qn_context_create(out, NULL);
     *out = qni_context_retain(ctx);
     return QN_OK;
+}
+
+int qni_thread_limit(const qn_context *ctx)
+{
+    long cores = 1;
+
+    if (ctx->opt.threads > 0)
+        return ctx->opt.threads;
+#ifdef __linux__
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        return CPU_COUNT(&set);
+#endif
+    cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 1 ? (int)cores : 1;
 }
 
 void qni_log(const qn_context *ctx, qn_log_level level, const char *format, ...)

@@ -3,10 +3,8 @@
  * Workers claim batches in order, each with a free slot, and fill them; the owner takes them in order. One lock guards
  * everything but the slots' contents, which belong to whoever claimed or took the slot. A start or the end bumps
  * nothing while workers fill: it first waits until none does. */
-#include <sched.h>
 #include <signal.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "data/loader.h"
 
@@ -63,22 +61,6 @@ static int64_t now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int thread_limit(const qn_context *ctx)
-{
-    long cores = 1;
-
-    if (ctx->opt.threads > 0)
-        return ctx->opt.threads;
-#ifdef __linux__
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        return CPU_COUNT(&set);
-#endif
-    cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores > 1 ? (int)cores : 1;
 }
 
 static int64_t batch_samples(const struct qni_loader *l, int64_t number)
@@ -251,7 +233,7 @@ qn_status qni_loader_create(struct qni_loader **out, qn_dataset *ds, const struc
     l->ctx = qni_context_retain(ds->ctx);
     l->ds = qni_dataset_retain(ds);
     l->opt = *opt;
-    l->opt.threads = QNI_MIN(l->opt.threads, thread_limit(l->ctx));
+    l->opt.threads = QNI_MIN(l->opt.threads, qni_thread_limit(l->ctx));
     if (!l->opt.slots)
         l->opt.slots = l->opt.threads + 2;
     l->opt.threads = QNI_MIN(l->opt.threads, l->opt.slots);

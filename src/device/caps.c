@@ -194,6 +194,7 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
 {
     struct probe probe = { ctx, cl, platform, id, QN_OK }, *p = &probe;
     const char *algo = qni_env(ctx, "QUERN_ALGO"), *asked = qni_env(ctx, "QUERN_QUIRKS"), *unknown = NULL;
+    const char *one_version = getenv("POCL_WORK_GROUP_SPECIALIZATION");
     cl_device_type type = 0;
     cl_device_local_mem_type local = 0;
 
@@ -210,8 +211,10 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
         return qni_error(QN_E_DEVICE, "device '%s' of platform '%s' does not answer", out->name, out->platform);
 
     out->quirks = qni_quirks_find(out);
+    if (one_version && !strcmp(one_version, "0")) /* PoCL's switch: a kernel has one version, which a binary holds */
+        out->quirks &= ~(unsigned)QNI_QUIRK_OWN_CACHE;
     if (asked)
-        out->quirks |= qni_quirks_parse(asked, &unknown);
+        out->quirks = qni_quirks_apply(out->quirks, asked, &unknown);
     if (unknown)
         qni_log(ctx, QN_LOG_WARNING, "QUERN_QUIRKS names an unknown quirk: %s", unknown);
     out->type = one_type(type, out->quirks);
@@ -230,7 +233,7 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
     out->compiler = query_bool(p, CL_DEVICE_COMPILER_AVAILABLE, false);
     out->little_endian = query_bool(p, CL_DEVICE_ENDIAN_LITTLE, true);
     out->unified = query_bool(p, CL_DEVICE_HOST_UNIFIED_MEMORY, out->type == CL_DEVICE_TYPE_CPU);
-    out->binaries = !(out->quirks & QNI_QUIRK_NO_BINARIES);
+    out->binaries = !(out->quirks & (QNI_QUIRK_NO_BINARIES | QNI_QUIRK_OWN_CACHE));
     find_extensions(p, out);
     find_vector(p, out);
     find_shape(p, out);

@@ -104,7 +104,9 @@ enum qni_quirk {
     QNI_QUIRK_CPU = 1u << 4,            /* a CPU, whatever type it claims to be */
     QNI_QUIRK_LAST = 1u << 5,           /* works, but any other implementation for the same hardware is preferred */
     QNI_QUIRK_ASK = 1u << 6,            /* a tool, not for work: only opened when it is asked for by name or number */
-    QNI_QUIRK_FINISH = 1u << 7          /* clFinish returns too early: wait for a marker instead */
+    QNI_QUIRK_FINISH = 1u << 7,         /* clFinish returns too early: wait for a marker instead */
+    QNI_QUIRK_OWN_CACHE = 1u << 8,      /* keeps compiled kernels itself: programs are not stored, see program/build.c */
+    QNI_QUIRK_ONE_BUILD = 1u << 9       /* programs are built one after another, whatever the threads: build one */
 };
 
 struct qni_caps {
@@ -127,7 +129,8 @@ struct qni_caps {
     size_t align_bytes;          /* alignment of sub-ranges of a buffer, at least 128 */
     int vector;                  /* f32 lanes of a native vector: 1, 4, 8 or 16 */
     int registers;               /* native vector registers a tile may use: 16 or 32 */
-    bool fp16, subgroups, binaries;
+    bool fp16, subgroups;
+    bool binaries;               /* programs' binaries are to be kept and used */
     bool available;              /* the driver says the device can be used */
     bool compiler;               /* it compiles OpenCL C */
     bool little_endian;
@@ -145,14 +148,15 @@ const char *qni_caps_unusable(const struct qni_caps *caps);
 
 /* ---- quirks.c ---- */
 
-/* All quirk bits of a device, by its platform, name and driver. $QUERN_QUIRKS adds more: "one_queue,no_binaries". */
+/* All quirk bits of a device, by its platform, name and driver. */
 unsigned qni_quirks_find(const struct qni_caps *caps);
 /* The i-th table row that fits a device: its bits and why; false when there are no more. */
 bool qni_quirks_get(const struct qni_caps *caps, size_t i, unsigned *bits, const char **reason);
 /* "one_queue", for one bit. */
 const char *qni_quirk_name(unsigned bit);
-/* The bits of a list of names; *unknown points to the last name that is none, or is NULL. */
-unsigned qni_quirks_parse(const char *text, const char **unknown);
+/* bits with those that a list names, such as $QUERN_QUIRKS "one_queue,-one_build": a '-' takes one away. *unknown points
+ * to the last name that is none, or is NULL. */
+unsigned qni_quirks_apply(unsigned bits, const char *text, const char **unknown);
 
 /* ---- select.c: every device there is, and the one to open ---- */
 

@@ -18,6 +18,11 @@ static const struct quirk {
     { "oclgrind", NULL, NULL, QNI_QUIRK_ONE_THREAD, "calls from several host threads end in an assertion (21.10)" },
     { "rusticl", NULL, NULL, QNI_QUIRK_NO_BINARIES, "a damaged program binary aborts the process (Mesa 22.3)" },
     { "rusticl", NULL, NULL, QNI_QUIRK_FINISH, "clFinish does not wait for what was flushed before it (Mesa 22.3)" },
+    { "portable computing language", NULL, NULL, QNI_QUIRK_OWN_CACHE,
+      "keeps compiled kernels itself, each for its work-group and grid once it is launched; for a program's binary it compiles "
+      "every kernel once more (3.1; not with POCL_WORK_GROUP_SPECIALIZATION=0)" },
+    { "portable computing language", NULL, NULL, QNI_QUIRK_ONE_BUILD,
+      "one lock around the compiler, and every program costs it a fifth of a second (3.1)" },
     { NULL, "llvmpipe", NULL, QNI_QUIRK_CPU, "Mesa's software rasteriser, also where it says that it is a GPU" },
     { NULL, "llvmpipe", NULL, QNI_QUIRK_LAST, "many times slower than other implementations for the same CPU" },
     { NULL, "softpipe", NULL, QNI_QUIRK_CPU, "Mesa's interpreter, also where it says that it is a GPU" },
@@ -33,6 +38,7 @@ static const struct {
     { "no_binaries", QNI_QUIRK_NO_BINARIES }, { "one_queue", QNI_QUIRK_ONE_QUEUE },
     { "no_user_events", QNI_QUIRK_NO_USER_EVENTS }, { "one_thread", QNI_QUIRK_ONE_THREAD }, { "cpu", QNI_QUIRK_CPU },
     { "last", QNI_QUIRK_LAST }, { "ask", QNI_QUIRK_ASK }, { "finish", QNI_QUIRK_FINISH },
+    { "own_cache", QNI_QUIRK_OWN_CACHE }, { "one_build", QNI_QUIRK_ONE_BUILD },
 };
 
 static bool has_part(const char *text, const char *part)
@@ -75,20 +81,21 @@ const char *qni_quirk_name(unsigned bit)
     return "?";
 }
 
-unsigned qni_quirks_parse(const char *text, const char **unknown)
+unsigned qni_quirks_apply(unsigned bits, const char *text, const char **unknown)
 {
-    unsigned bits = 0;
-
     *unknown = NULL;
     while (*text) {
-        size_t n = strcspn(text, ","), i = 0;
+        bool remove = *text == '-';
+        size_t n = strcspn(text += remove, ","), i = 0;
 
         while (i < QNI_COUNT(names) && (strlen(names[i].name) != n || strncmp(names[i].name, text, n)))
             i++;
-        if (i < QNI_COUNT(names))
+        if (i == QNI_COUNT(names))
+            *unknown = n ? text : *unknown;
+        else if (remove)
+            bits &= ~names[i].bit;
+        else
             bits |= names[i].bit;
-        else if (n)
-            *unknown = text;
         text += n + (text[n] == ',');
     }
     return bits;

@@ -551,6 +551,7 @@ static qn_status make(struct making *m)
     }
     if ((st = qni_exec_create(&p->exec, p->dev, &m->recorder, QNI_PLAN_SLOTS, m->slotted)))
         goto done;
+    p->compiled = !p->exec->built || !(p->dev->caps.quirks & QNI_QUIRK_OWN_CACHE);
     for (int s = 0; s < QNI_PLAN_SLOTS && !st; s++) {
         bind_slot(m, s);
         st = qni_exec_bind(p->exec, s, m->bind, m->binds);

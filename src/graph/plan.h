@@ -114,6 +114,7 @@ struct qni_plan {
     size_t prepare;                  /* launches [0,prepare) pack operands, again when prepared != state->version */
     uint64_t prepared;
     bool updates_weights;
+    bool compiled;                   /* its kernels are, or the driver does not wait for their first launch */
     struct qni_storage **storage;    /* everything retained: arena chunks, constants, packed operands */
     size_t storages, storage_capacity;
     struct qni_plan_input *input;

@@ -63,7 +63,7 @@ static qn_status prepare(struct qni_plan *p)
     return st;
 }
 
-qn_status qni_plan_submit(struct qni_plan *p, int slot)
+static qn_status submit(struct qni_plan *p, int slot)
 {
     const struct qni_cl *cl = p->dev->cl;
     cl_event uploaded = NULL;
@@ -92,6 +92,26 @@ qn_status qni_plan_submit(struct qni_plan *p, int slot)
 done:
     cl->ReleaseEvent(uploaded);
     return st;
+}
+
+/* A driver that keeps kernels itself compiles them now, at their first launch: of processes that start together one
+ * does it, and the others find them. */
+static qn_status submit_first(struct qni_plan *p, int slot)
+{
+    int lock = qni_store_lock(p->dev->ctx, p->exec->built_key, QNI_STORE_LOCK_MS);
+    qn_status st;
+
+    p->compiled = true;
+    st = submit(p, slot);
+    if (!st && lock >= 0)
+        st = step_failed(p, qni_queue_finish(p->dev, p->dev->queue));
+    qni_store_unlock(lock);
+    return st;
+}
+
+qn_status qni_plan_submit(struct qni_plan *p, int slot)
+{
+    return p->compiled ? submit(p, slot) : submit_first(p, slot);
 }
 
 qn_status qni_plan_read(struct qni_plan *p, size_t output, void *to, size_t bytes, bool block, cl_event *event)

@@ -5,9 +5,10 @@
 static qn_status make_kernels(struct qni_exec *e, const bool *slotted)
 {
     size_t n = e->recorder.launches, more;
+    uint64_t key;
     qn_status st;
 
-    if ((st = qni_kernels_get(e->dev, e->recorder.launch, n, e->kernel, &e->built)))
+    if ((st = qni_kernels_get(e->dev, e->recorder.launch, n, e->kernel, &e->built, &e->built_key)))
         return st;
     for (int s = 1; s < e->slots; s++)
         for (size_t i = 0; i < n; i++) {
@@ -19,7 +20,7 @@ static qn_status make_kernels(struct qni_exec *e, const bool *slotted)
             } else if (l->call) {
                 st = qni_calloc(e->dev->ctx, &e->call[(size_t)s * n + i], 1, sizeof(**e->call));
             } else {
-                st = qni_kernels_get(e->dev, l, 1, &e->kernel[(size_t)s * n + i], &more);
+                st = qni_kernels_get(e->dev, l, 1, &e->kernel[(size_t)s * n + i], &more, &key);
             }
             if (st)
                 return st;

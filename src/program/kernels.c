@@ -20,15 +20,6 @@ struct qni_programs {
     size_t units, unit_capacity;
 };
 
-/* A unit that is missing: what to build it from. */
-struct wanted {
-    uint64_t key;
-    const struct qni_launch *launch;
-    const struct qni_source *source; /* NULL for generated text */
-};
-
-static const char build_options[] = "-cl-std=CL1.2";
-
 static void destroy_hook(qn_device *dev)
 {
     qni_programs_destroy(&dev->programs, dev);
@@ -56,7 +47,7 @@ qn_status qni_programs_create(struct qni_programs **out, qn_device *dev)
     p->device_key = qni_hash_text(p->device_key, dev->caps.name);
     p->device_key = qni_hash_text(p->device_key, dev->caps.driver);
     p->device_key = qni_hash_text(p->device_key, dev->caps.version);
-    p->device_key = qni_hash_text(p->device_key, build_options);
+    p->device_key = qni_hash_text(p->device_key, qni_build_options);
     *out = p;
     return QN_OK;
 }
@@ -129,7 +120,9 @@ static const struct unit *unit_find(const struct qni_programs *p, uint64_t key)
     return NULL;
 }
 
-static qn_status program_add(struct qni_programs *p, qn_device *dev, cl_program program, const uint64_t *key, size_t keys)
+/* A program of the units key[0], key[step], ...; taken over on success. */
+static qn_status program_add(struct qni_programs *p, qn_device *dev, cl_program program, const uint64_t *key, size_t keys,
+                             size_t step)
 {
     qn_status st;
 
@@ -137,7 +130,7 @@ static qn_status program_add(struct qni_programs *p, qn_device *dev, cl_program 
     if ((st = qni_reserve(dev->ctx, &p->program, &p->program_capacity, p->programs, sizeof(*p->program))) ||
         (st = qni_reserve(dev->ctx, &p->unit, &p->unit_capacity, p->units + keys, sizeof(*p->unit))))
         return st;
-    for (size_t i = 0; i < keys; i++) {
+    for (size_t i = 0; i < keys; i += step) {
         if (unit_find(p, key[i]))
             continue;
         p->unit[p->units++] = (struct unit){ .key = key[i], .program = p->programs };
@@ -146,255 +139,121 @@ static qn_status program_add(struct qni_programs *p, qn_device *dev, cl_program 
     return QN_OK;
 }
 
-/* "A=1 B=2" as #define lines, or as #undef lines. */
-static void add_options(struct qni_text *t, const char *options, bool undef)
+/* Use the stored program that holds a unit, if there is one. */
+static qn_status load(struct qni_programs *p, qn_device *dev, uint64_t unit)
 {
-    while (*options) {
-        size_t n = strcspn(options, " ");
-        size_t name = strcspn(options, "=");
-
-        if (undef)
-            qni_text_add(t, "#undef %.*s\n", (int)name, options);
-        else
-            qni_text_add(t, "#define %.*s %.*s\n", (int)name, options, (int)(n - name - 1), options + name + 1);
-        options += n;
-        options += *options == ' ';
-    }
-}
-
-static void add_unit(struct qni_text *t, const struct wanted *w)
-{
-    qni_text_add(t, "#define QN_SUFFIX _%016" PRIx64 "\n", w->key);
-    add_options(t, w->launch->options, false);
-    if (w->source)
-        qni_text_add_bytes(t, w->source->text, strlen(w->source->text));
-    else
-        qni_text_add(t, "#line 1 \"generated-%016" PRIx64 "\"\n%s\n", w->key, w->launch->text);
-    if (w->source)
-        qni_text_add_bytes(t, w->source->undefs, strlen(w->source->undefs));
-    add_options(t, w->launch->options, true);
-    qni_text_add(t, "#undef QN_SUFFIX\n");
-}
-
-/* For tools/check/cross.sh: a unit as a file of its own, with what it is on the first line. */
-static void dump_unit(const qn_device *dev, const char *folder, const struct wanted *w)
-{
-    struct qni_text t = { .ctx = dev->ctx };
-    char name[512];
-    FILE *f;
-
-    qni_text_add(&t, "/* %s %s %s */\n", w->launch->source, w->launch->kernel, w->launch->options);
-    add_unit(&t, w);
-    snprintf(name, sizeof(name), "%s/%s-%016" PRIx64 ".cl", folder, w->launch->source, w->key);
-    for (char *c = name + strlen(folder) + 1; *c; c++)
-        if (*c == '/')
-            *c = '-';
-    f = t.status ? NULL : fopen(name, "w");
-    if (f) {
-        fwrite(t.data, 1, t.length, f);
-        fclose(f);
-    }
-    qni_text_free(&t);
-}
-
-/* Keep the compiler's log and make a message of its first error. */
-static qn_status build_failed(qn_device *dev, cl_program program, cl_int err, const struct wanted *w, size_t n)
-{
-    char *log = NULL;
-    const char *line;
-    size_t bytes = 0;
-    int length;
+    cl_program program;
+    uint64_t *keys;
+    size_t n;
     qn_status st;
 
-    if (dev->cl->GetProgramBuildInfo(program, dev->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes))
-        bytes = 0;
-    if ((st = qni_calloc(dev->ctx, &log, bytes + 1, 1)))
+    if ((st = qni_program_load(&program, &keys, &n, dev, unit)) || !program)
         return st;
-    if (bytes && dev->cl->GetProgramBuildInfo(program, dev->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL))
-        log[0] = 0;
-    line = strstr(log, "error:");
-    while (line && line > log && line[-1] != '\n')
-        line--;
-    if (!line)
-        line = log;
-    length = (int)QNI_MIN(strcspn(line, "\n"), 400);
-    /* Out of memory, or lost, while building; anything else is the program's or the compiler's fault. */
-    st = qni_device_error(dev, err, "building a program");
-    if (st == QN_E_DEVICE)
-        st = QN_E_BUILD;
-    qni_error(st, "%s builds no program of %zu units (first %s): %s: %.*s",
-                   dev->caps.name, n, n ? w[0].launch->source : "", qni_cl_error_name(err), length, line);
-    pthread_mutex_lock(&dev->lock);
-    qni_free(dev->ctx, &dev->build_log);
-    dev->build_log = log;
-    pthread_mutex_unlock(&dev->lock);
+    if ((st = program_add(p, dev, program, keys, n, 1)))
+        dev->cl->ReleaseProgram(program);
+    qni_free(dev->ctx, &keys);
     return st;
 }
 
-static uint64_t program_key(const struct wanted *w, size_t n)
+/* Leave only the units that are neither there nor stored. */
+static qn_status load_all(struct qni_programs *p, qn_device *dev, struct qni_unit *unit, size_t *units)
 {
-    uint64_t key = QNI_HASH_START;
+    size_t left = 0;
+    qn_status st = QN_OK;
 
-    for (size_t i = 0; i < n; i++)
-        key = qni_hash(key, &w[i].key, sizeof(w[i].key));
-    return key;
-}
-
-/* A stored program is: number of units, their keys, the driver's binary. A unit's own entry is its program's key. */
-static void keep_binary(qn_device *dev, cl_program program, const struct wanted *w, size_t n)
-{
-    unsigned char *data = NULL, *binary;
-    uint64_t key = program_key(w, n), count = n;
-    size_t bytes = 0, head = (n + 1) * sizeof(uint64_t);
-
-    if (!dev->ctx->store_dir || (dev->caps.quirks & QNI_QUIRK_NO_BINARIES) ||
-        dev->cl->GetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof(bytes), &bytes, NULL) || !bytes ||
-        qni_calloc(dev->ctx, &data, head + bytes, 1))
-        return;
-    memcpy(data, &count, sizeof(count));
-    for (size_t i = 0; i < n; i++)
-        memcpy(data + (i + 1) * sizeof(uint64_t), &w[i].key, sizeof(uint64_t));
-    binary = data + head;
-    if (!dev->cl->GetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof(binary), &binary, NULL)) {
-        qni_store_put(dev->ctx, key, "program", data, head + bytes);
-        for (size_t i = 0; i < n; i++)
-            qni_store_put(dev->ctx, w[i].key, "unit", &key, sizeof(key));
+    for (size_t i = 0; i < *units && !st; i++) {
+        if (!unit_find(p, unit[i].key))
+            st = load(p, dev, unit[i].key);
+        if (!unit_find(p, unit[i].key))
+            unit[left++] = unit[i];
     }
-    qni_free(dev->ctx, &data);
-}
-
-/* Load the stored program that holds a unit, if there is one and the driver takes it. */
-static qn_status load_binary(struct qni_programs *p, qn_device *dev, uint64_t unit)
-{
-    unsigned char *index = NULL, *data = NULL;
-    const unsigned char *binary;
-    size_t bytes = 0, head;
-    uint64_t key, count;
-    uint64_t *keys = NULL;
-    cl_program program = NULL;
-    cl_int err, state = CL_SUCCESS;
-    qn_status st;
-
-    if (dev->caps.quirks & QNI_QUIRK_NO_BINARIES)
-        return QN_OK;
-    if ((st = qni_store_get(dev->ctx, unit, "unit", &index, &bytes)) || !index || bytes != sizeof(key))
-        goto done;
-    memcpy(&key, index, sizeof(key));
-    if ((st = qni_store_get(dev->ctx, key, "program", &data, &bytes)) || !data || bytes < sizeof(count))
-        goto done;
-    memcpy(&count, data, sizeof(count));
-    if (count > (bytes - sizeof(count)) / sizeof(uint64_t))
-        goto done;
-    head = ((size_t)count + 1) * sizeof(uint64_t);
-    if ((st = qni_calloc(dev->ctx, &keys, (size_t)count, sizeof(*keys))))
-        goto done;
-    memcpy(keys, data + sizeof(count), (size_t)count * sizeof(*keys));
-    binary = data + head;
-    bytes -= head;
-    program = dev->cl->CreateProgramWithBinary(dev->context, 1, &dev->id, &bytes, &binary, &state, &err);
-    if (err || state || dev->cl->BuildProgram(program, 1, &dev->id, build_options, NULL, NULL)) {
-        qni_log(dev->ctx, QN_LOG_WARNING, "%s does not take a stored program: it is built anew", dev->caps.name);
-        goto done;
-    }
-    st = program_add(p, dev, program, keys, (size_t)count);
-    if (!st)
-        program = NULL;
-done:
-    if (program)
-        dev->cl->ReleaseProgram(program);
-    qni_free(dev->ctx, &keys);
-    qni_free(dev->ctx, &data);
-    qni_free(dev->ctx, &index);
+    *units = left;
     return st;
 }
 
-static qn_status build(struct qni_programs *p, qn_device *dev, const struct wanted *w, size_t n)
+static qn_status build(struct qni_programs *p, qn_device *dev, const struct qni_unit *unit, size_t units)
 {
-    struct qni_text t = { .ctx = dev->ctx };
-    cl_program program = NULL;
+    cl_program program[QNI_MAX_BUILDS];
     uint64_t *keys = NULL;
-    const char *text;
-    cl_int err;
+    size_t programs, i = 0;
     qn_status st;
 
-    for (size_t i = 0; i < n; i++)
-        add_unit(&t, &w[i]);
-    if ((st = t.status) || (st = qni_calloc(dev->ctx, &keys, n, sizeof(*keys))))
-        goto done;
-    for (size_t i = 0; i < n; i++)
-        keys[i] = w[i].key;
-    text = t.data;
-    program = dev->cl->CreateProgramWithSource(dev->context, 1, &text, &t.length, &err);
-    if (err) {
-        st = qni_device_error(dev, err, "creating a program of %zu bytes", t.length);
-        goto done;
-    }
-    err = dev->cl->BuildProgram(program, 1, &dev->id, build_options, NULL, NULL);
-    if (err) {
-        st = build_failed(dev, program, err, w, n);
-        goto done;
-    }
-    keep_binary(dev, program, w, n);
-    st = program_add(p, dev, program, keys, n);
-    if (!st)
-        program = NULL;
-done:
-    if (program)
-        dev->cl->ReleaseProgram(program);
+    if ((st = qni_calloc(dev->ctx, &keys, units, sizeof(*keys))))
+        return st;
+    for (size_t u = 0; u < units; u++)
+        keys[u] = unit[u].key;
+    st = qni_units_build(program, &programs, dev, unit, units);
+    while (!st && i < programs && !(st = program_add(p, dev, program[i], keys + i, units - i, programs)))
+        i++;
+    for (; st && i < programs; i++)
+        dev->cl->ReleaseProgram(program[i]);
     qni_free(dev->ctx, &keys);
-    qni_text_free(&t);
     return st;
 }
 
 static qn_status build_missing(struct qni_programs *p, qn_device *dev, const struct qni_launch *launch, size_t n,
-                               uint64_t *key, size_t *built)
+                               uint64_t *key, size_t *built, uint64_t *built_key)
 {
     const char *dump = qni_env(dev->ctx, "QUERN_DUMP_UNITS");
-    struct wanted *w = NULL;
-    size_t wanted = 0;
+    struct qni_unit *unit = NULL;
+    size_t units = 0;
+    int lock;
     qn_status st;
 
-    if ((st = qni_calloc(dev->ctx, &w, n, sizeof(*w))))
+    *built = 0;
+    if ((st = qni_calloc(dev->ctx, &unit, n, sizeof(*unit))))
         return st;
     for (size_t i = 0; i < n && !st; i++) {
-        const struct qni_source *source;
+        struct qni_unit *u = &unit[units];
         bool have;
 
         if (launch[i].call)
             continue;
-        if ((st = unit_key(&key[i], &source, p, &launch[i])))
+        u->launch = &launch[i];
+        if ((st = unit_key(&key[i], &u->source, p, &launch[i])))
             break;
+        u->key = key[i];
         if (dump)
-            dump_unit(dev, dump, &(struct wanted){ .key = key[i], .launch = &launch[i], .source = source });
-        if (!unit_find(p, key[i]))
-            st = load_binary(p, dev, key[i]);
+            qni_unit_dump(dev, dump, u);
         have = unit_find(p, key[i]) != NULL;
-        for (size_t j = 0; j < wanted && !have; j++)
-            have = w[j].key == key[i];
-        if (!have)
-            w[wanted++] = (struct wanted){ .key = key[i], .launch = &launch[i], .source = source };
+        for (size_t j = 0; j < units && !have; j++)
+            have = unit[j].key == key[i];
+        units += !have;
     }
-    if (!st && wanted)
-        st = build(p, dev, w, wanted);
-    *built = wanted;
-    qni_free(dev->ctx, &w);
+    if (!st)
+        st = load_all(p, dev, unit, &units);
+    if (!st && units) {
+        /* Of processes that start together one builds, and the others find what it stored. */
+        lock = qni_store_lock(dev->ctx, qni_units_key(unit, units), QNI_STORE_LOCK_MS);
+        st = load_all(p, dev, unit, &units);
+        if (!st && units)
+            st = build(p, dev, unit, units);
+        qni_store_unlock(lock);
+    }
+    if (!st && units) {
+        *built = units;
+        *built_key = qni_units_key(unit, units);
+    }
+    qni_free(dev->ctx, &unit);
     return st;
 }
 
-qn_status qni_kernels_get(qn_device *dev, const struct qni_launch *launch, size_t n, cl_kernel *out, size_t *count_built)
+qn_status qni_kernels_get(qn_device *dev, const struct qni_launch *launch, size_t n, cl_kernel *out, size_t *built,
+                          uint64_t *built_key)
 {
     struct qni_programs *p;
     uint64_t *key = NULL;
-    size_t built = 0;
     qn_status st;
 
+    *built = 0;
+    *built_key = 0;
     memset(out, 0, n * sizeof(*out));
     if ((st = programs_of(&p, dev)))
         return st;
     if ((st = qni_calloc(dev->ctx, &key, n, sizeof(*key))))
         return st;
     pthread_mutex_lock(&p->lock);
-    st = build_missing(p, dev, launch, n, key, &built);
+    st = build_missing(p, dev, launch, n, key, built, built_key);
     for (size_t i = 0; i < n && !st; i++) {
         char name[256];
         cl_int err;
@@ -414,8 +273,6 @@ qn_status qni_kernels_get(qn_device *dev, const struct qni_launch *launch, size_
             dev->cl->ReleaseKernel(out[i]);
             out[i] = NULL;
         }
-    if (count_built)
-        *count_built = built;
     qni_free(dev->ctx, &key);
     return st;
 }

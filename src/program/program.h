@@ -5,8 +5,9 @@
  * A kernel source is a UNIT: an embedded .cl file (or generated text) together
  * with its build parameters. Units that a device has not got yet are joined
  * into one program, each between its own #defines and #undefs, its names made
- * unique by QN_NAME(). So a plan costs one build, and a unit that any plan
- * built before costs none. */
+ * unique by QN_NAME(); or into one a thread where the driver compiles several at
+ * once. So a plan costs one build, and a unit that any plan built before costs
+ * none. */
 #ifndef QNI_PROGRAM_H
 #define QNI_PROGRAM_H
 
@@ -120,13 +121,37 @@ void qni_local(struct qni_recorder *r, struct qni_launch *l, size_t bytes);
 void qni_grid(struct qni_recorder *r, struct qni_launch *l, int dims, const int64_t groups[], const int64_t local[]);
 void qni_work(struct qni_launch *l, uint64_t flops, uint64_t bytes);
 
+/* ---- build.c: units to programs, and programs to and from the store ---- */
+
+struct qni_unit {
+    uint64_t key;        /* source, build parameters, device, driver */
+    const struct qni_launch *launch;
+    const struct qni_source *source; /* NULL for generated text */
+};
+
+#define QNI_MAX_BUILDS 8
+
+extern const char qni_build_options[];
+
+/* Compile units into at most QNI_MAX_BUILDS programs and keep them; unit i is in program[i % *programs]. QN_E_BUILD gives
+ * the compiler's first complaint, with the kernel's file and line; on failure there are no programs. */
+qn_status qni_units_build(cl_program *program, size_t *programs, qn_device *dev, const struct qni_unit *unit, size_t n);
+/* A key for units that are built together. */
+uint64_t qni_units_key(const struct qni_unit *unit, size_t n);
+/* The stored program that holds a unit, and the keys of all units in it (from qni_calloc); *program is NULL where none is
+ * stored or the driver does not take it. */
+qn_status qni_program_load(cl_program *program, uint64_t **keys, size_t *n, qn_device *dev, uint64_t unit);
+/* Write a unit alone to a file in folder, with what it is on the first line: for tools/check/cross.py. */
+void qni_unit_dump(const qn_device *dev, const char *folder, const struct qni_unit *unit);
+
 /* ---- kernels.c: units to kernels, one build for what is missing, kept in the store ---- */
 
 qn_status qni_programs_create(struct qni_programs **out, qn_device *dev);
 void qni_programs_destroy(struct qni_programs **p, qn_device *dev);
 /* One new cl_kernel for each launch (NULL for call records). Builds what is missing as one program. On failure none
- * are left. count_built, if not NULL, receives how many units had to be compiled from source. */
-qn_status qni_kernels_get(qn_device *dev, const struct qni_launch *launch, size_t n, cl_kernel *out, size_t *count_built);
+ * are left. built receives how many units had to be compiled from source, built_key a key for them together. */
+qn_status qni_kernels_get(qn_device *dev, const struct qni_launch *launch, size_t n, cl_kernel *out, size_t *built,
+                          uint64_t *built_key);
 
 /* ---- store.c: files kept for later processes ---- */
 
@@ -134,6 +159,16 @@ qn_status qni_kernels_get(qn_device *dev, const struct qni_launch *launch, size_
 qn_status qni_store_get(const qn_context *ctx, uint64_t key, const char *kind, unsigned char **out, size_t *bytes);
 /* Keep bytes by writing a temporary name and renaming; failures are logged, never returned. */
 void qni_store_put(const qn_context *ctx, uint64_t key, const char *kind, const void *data, size_t bytes);
+/* Remove the least recently used entries until there are at most limit bytes. */
+void qni_store_trim(const qn_context *ctx, uint64_t limit);
+
+#define QNI_STORE_BYTES   (UINT64_C(512) << 20)
+#define QNI_STORE_LOCK_MS 120000
+
+/* Keep other processes from doing the same work at the same time: wait for the key's lock, at most limit_ms. -1 where it
+ * stays taken or the folder takes no files; the work is then done all the same, perhaps twice. */
+int qni_store_lock(const qn_context *ctx, uint64_t key, int limit_ms);
+void qni_store_unlock(int lock);
 
 /* ---- exec.c: launches bound to buffers, ready to be replayed ---- */
 
@@ -151,6 +186,7 @@ struct qni_exec {
     cl_kernel *kernel;              /* [slots][launches]; NULL for call records; a launch without slots has one handle */
     struct qni_call_args **call;    /* [slots][launches] likewise; NULL for kernels */
     size_t built;                   /* units that had to be compiled for it */
+    uint64_t built_key;             /* stands for them together */
     struct qni_timing *timing;      /* [launches] under $QUERN_PROFILE: each launch is then waited for; else NULL */
 };
 

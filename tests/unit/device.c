@@ -155,17 +155,19 @@ static void quirks(void)
     }
     CHECK_INT(all, f.caps.quirks);
     f = POCL;
-    CHECK_INT(f.caps.quirks, 0);
-    CHECK(!qni_quirks_get(&f.caps, 0, &bits, &reason));
+    CHECK_INT(f.caps.quirks, QNI_QUIRK_OWN_CACHE | QNI_QUIRK_ONE_BUILD);
+    CHECK(!qni_quirks_get(&f.caps, 2, &bits, &reason));
     f = OCLGRIND;
     CHECK(f.caps.quirks & QNI_QUIRK_ASK && f.caps.quirks & QNI_QUIRK_NO_USER_EVENTS);
 
-    CHECK_INT(qni_quirks_parse("one_queue,,finish", &reason), QNI_QUIRK_ONE_QUEUE | QNI_QUIRK_FINISH);
+    CHECK_INT(qni_quirks_apply(0, "one_queue,,finish", &reason), QNI_QUIRK_ONE_QUEUE | QNI_QUIRK_FINISH);
     CHECK(!reason);
-    CHECK_INT(qni_quirks_parse("ask,one", &reason), QNI_QUIRK_ASK);
+    CHECK_INT(qni_quirks_apply(0, "ask,one", &reason), QNI_QUIRK_ASK);
     CHECK_STR(reason, "one");
-    for (unsigned bit = 1; bit <= QNI_QUIRK_FINISH; bit <<= 1)
-        CHECK_INT(qni_quirks_parse(qni_quirk_name(bit), &reason), bit);
+    CHECK_INT(qni_quirks_apply(QNI_QUIRK_CPU | QNI_QUIRK_ASK, "-cpu,finish", &reason), QNI_QUIRK_ASK | QNI_QUIRK_FINISH);
+    CHECK(!reason);
+    for (unsigned bit = 1; bit <= QNI_QUIRK_ONE_BUILD; bit <<= 1)
+        CHECK_INT(qni_quirks_apply(0, qni_quirk_name(bit), &reason), bit);
     CHECK_STR(qni_quirk_name(1u << 31), "?");
 }
 
