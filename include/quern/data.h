@@ -235,6 +235,64 @@ QN_API qn_status qn_dataset_csv(qn_dataset **out, const char *path, const qn_csv
 /** As qn_dataset_csv(), from a reader, which is borrowed during the call. */
 QN_API qn_status qn_dataset_csv_from(qn_dataset **out, const qn_reader *text, const qn_csv_opt *opt);
 
+/** Options of qn_dataset_text(). */
+typedef struct qn_text_opt {
+    qn_context *context;     /**< retained; NULL: a default one */
+    int length;              /**< characters of a sample; 0: 128 */
+    bool held_out;           /**< the last part of the text, in samples one after another; default: the first, at random */
+    double fraction;         /**< held out, below 1; 0: 0.1; negative: nothing */
+    int64_t samples;         /**< of the first part, an epoch; 0: its characters / length */
+    const char *vocabulary;  /**< the characters there may be, by number; NULL: those of the whole text, sorted */
+    int64_t max_bytes;       /**< longest text accepted; 0: 2^30 */
+    uintptr_t reserved[4];   /**< must be zero */
+} qn_text_opt;
+
+/**
+ * A text, character by character, to train a model that says what comes next.
+ *
+ * The input "text" is i32 [length], numbers of characters; the target "next" the same one character later. A sample of
+ * the first part begins at a random place, by the run's seed, its epoch and the sample's number; samples of the held-out
+ * part follow each other. The text is UTF-8; characters are Unicode's.
+ *
+ * @param out   receives the dataset; the caller owns it; NULL on failure
+ * @param path  the file
+ * @param opt   NULL for the defaults
+ *
+ * @retval QN_OK             read
+ * @retval QN_E_ARG          an option is out of range
+ * @retval QN_E_IO           the file cannot be opened or read
+ * @retval QN_E_FORMAT       not UTF-8, a zero byte, a character that is not of the vocabulary, or too short
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_dataset_text(qn_dataset **out, const char *path, const qn_text_opt *opt);
+
+/** As qn_dataset_text(), from a reader, which is borrowed during the call. */
+QN_API qn_status qn_dataset_text_from(qn_dataset **out, const qn_reader *text, const qn_text_opt *opt);
+
+/** The characters of a dataset by qn_dataset_text(), in the order of their numbers, UTF-8; lent; NULL for others. */
+QN_API const char *qn_dataset_vocabulary(const qn_dataset *ds);
+
+/**
+ * Numbers of the characters of a text.
+ *
+ * @param vocabulary  as qn_dataset_vocabulary()
+ * @param text        UTF-8
+ * @param out         [most] receives them; may be NULL when most is 0
+ * @param most        as many are written at most
+ * @param count       receives how many there are
+ *
+ * @retval QN_E_ARG     a pointer is NULL
+ * @retval QN_E_FORMAT  not UTF-8, or a character is not of the vocabulary
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_text_encode(const char *vocabulary, const char *text, int32_t *out, int64_t most, int64_t *count);
+
+/** The character of a number, UTF-8 with a zero behind it, in at most 5 bytes; "" for one the vocabulary lacks. Threads: any. */
+QN_API void qn_text_decode(const char *vocabulary, int32_t number, char out[5]);
+
 /** A sample on its way through qn_dataset_map(). */
 typedef struct qn_sample {
     int64_t index;         /**< its number in the mapped dataset */

@@ -153,7 +153,7 @@ QN_API void qn_plan_destroy(qn_plan **p);
  *
  * @param in   [inputs of the graph] arrays; NULL for those the plan does not need. They are free again on return
  * @param out  [outputs + wrts] arrays, overwritten; NULL where not wanted. NULL, or all NULL: nothing is waited for
- * @param lr   the optimizer's learning rate; 0: its own
+ * @param lr   the optimizer's learning rate; 0: its own. Its schedule multiplies it
  */
 QN_API qn_status qn_plan_run(qn_plan *p, const void *const *in, void *const *out, float lr);
 

@@ -236,9 +236,9 @@ QN_API void qn_model_cancel(qn_model *m);
  */
 QN_API qn_status qn_model_keep(qn_model *m);
 
-/** Learning rate of the next steps. */
+/** Learning rate of the next steps; a schedule of the optimizer's multiplies it. */
 QN_API qn_status qn_model_set_lr(qn_model *m, float lr);
-/** The same, as it is now. */
+/** The same, as it is now, without the schedule's factor. */
 QN_API float qn_model_lr(const qn_model *m);
 
 /** Epochs trained since the weights were initialised, before saving and loading included; 0 for NULL. */
@@ -304,6 +304,15 @@ QN_API qn_status qn_model_load(qn_model **out, qn_device *dev, const char *path)
 
 /** Load weights by name into a compiled model; every weight must be there with its shape. */
 QN_API qn_status qn_model_load_weights(qn_model *m, const char *path);
+
+/**
+ * A text that is saved with the model, such as the vocabulary that its numbers stand for. Copied; NULL takes it away.
+ *
+ * @retval QN_E_ARG  m or key is NULL, the key is empty, or there are 16 notes already
+ */
+QN_API qn_status qn_model_set_note(qn_model *m, const char *key, const char *text);
+/** The text of a key, UTF-8; lent until it is set again; NULL where there is none. */
+QN_API const char *qn_model_note(const qn_model *m, const char *key);
 
 /** Stop when a logged number has not improved for a while. */
 typedef struct qn_early_stopping_opt {

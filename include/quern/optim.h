@@ -13,6 +13,34 @@ typedef enum qn_optimizer_kind {
     QN_OPTIMIZER_ADAM
 } qn_optimizer_kind;
 
+/** How a learning rate falls from step to step. */
+typedef enum qn_schedule_kind {
+    QN_SCHEDULE_CONSTANT = 0,
+    QN_SCHEDULE_STEP,        /**< rate^floor(t / steps) */
+    QN_SCHEDULE_EXPONENTIAL, /**< rate^(t / steps) */
+    QN_SCHEDULE_COSINE,      /**< end + (1 - end) (1 + cos(pi t / steps)) / 2, and end from t = steps on */
+    QN_SCHEDULE_POLYNOMIAL   /**< end + (1 - end) (1 - t / steps)^power, and end from t = steps on */
+} qn_schedule_kind;
+
+/**
+ * A schedule: what the learning rate is multiplied by, by the number of steps trained so far.
+ *
+ * It is worked out on the host for every step, and goes on where it was when a saved model is trained again. Keras 3's
+ * ExponentialDecay, CosineDecay and PolynomialDecay, with shares of the rate instead of rates.
+ */
+typedef struct qn_schedule {
+    qn_schedule_kind kind;  /**< default constant */
+    int64_t warmup;         /**< steps in which the rate first grows from 0 in a straight line; t counts from there */
+    int64_t steps;          /**< how long the fall takes, or what of it a factor is for; 1 or more but for constant */
+    float rate;             /**< step, exponential: the factor; 0: 0.96 */
+    float end;              /**< cosine, polynomial: the share that is left in the end; 0: nothing */
+    float power;            /**< polynomial; 0: 1 */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_schedule;
+
+/** What the learning rate of a step is multiplied by; step counts from 0. 1 for NULL. Threads: any. */
+QN_API double qn_schedule_factor(const qn_schedule *schedule, int64_t step);
+
 /** An optimizer and its numbers; zero means Keras's default. Make one with qn_sgd(), qn_adam() or qn_adamw(). */
 typedef struct qn_optimizer {
     qn_optimizer_kind kind; /**< which */
@@ -24,6 +52,8 @@ typedef struct qn_optimizer {
     float epsilon;          /**< Adam: 0: 1e-7 */
     bool amsgrad;           /**< Adam */
     float weight_decay;     /**< decoupled: w -= lr * weight_decay * w before the update; 0 none */
+    bool decay_matrices_only; /**< weight_decay leaves biases and the weights of normalisations; default: all decay, as Keras */
+    qn_schedule schedule;   /**< of the learning rate; default constant */
     float clip_value;       /**< each gradient into [-v, v]; 0 none. At most one of the three */
     float clip_norm;        /**< each variable's gradient to at most this norm; 0 none */
     float global_clip_norm; /**< all gradients together to at most this norm; 0 none */

@@ -8,6 +8,7 @@
 #include <quern/data.h>
 #include <quern/data_open.h>
 #include <quern/device.h>
+#include <quern/generate.h>
 #include <quern/graph.h>
 #include <quern/layer.h>
 #include <quern/model.h>

@@ -236,6 +236,27 @@ static qn_status get_names(const struct qni_json_at *object, const char *key, co
     return QN_OK;
 }
 
+/* Older files have neither. */
+static qn_status get_schedule(const struct qni_json_at *at, qn_optimizer *p)
+{
+    struct qni_json_at s;
+    int kind = 0;
+    qn_status st;
+
+    if (qni_json_find(&s, at, "decay_matrices_only") && (st = qni_json_bool(&s, &p->decay_matrices_only)))
+        return st;
+    if (!qni_json_find(&s, at, "schedule"))
+        return QN_OK;
+    if ((st = find_name(&s, "kind", qni_schedule_names, QNI_SCHEDULES, &kind)) ||
+        (st = qni_json_get_int(&s, "warmup", 0, INT64_MAX, &p->schedule.warmup)) ||
+        (st = qni_json_get_int(&s, "steps", 0, INT64_MAX, &p->schedule.steps)) ||
+        (st = get_float(&s, "rate", &p->schedule.rate)) || (st = get_float(&s, "end", &p->schedule.end)) ||
+        (st = get_float(&s, "power", &p->schedule.power)))
+        return st;
+    p->schedule.kind = (qn_schedule_kind)kind;
+    return QN_OK;
+}
+
 static qn_status get_optimizer(const struct qni_json_at *at, qn_optimizer *p)
 {
     int kind = 0;
@@ -250,7 +271,7 @@ static qn_status get_optimizer(const struct qni_json_at *at, qn_optimizer *p)
         (st = get_float(at, "global_clip_norm", &p->global_clip_norm)))
         return st;
     p->kind = (qn_optimizer_kind)kind;
-    return QN_OK;
+    return get_schedule(at, p);
 }
 
 static qn_status get_compile(const struct qni_json_at *root, qn_compile_opt *c)
@@ -345,6 +366,23 @@ static qn_status get_choices(const struct qni_json_at *root, qn_model *m)
     return QN_OK;
 }
 
+/* Older files have none. */
+static qn_status get_notes(const struct qni_json_at *root, qn_model *m)
+{
+    struct qni_json_at list, child = { 0 };
+    const char *text;
+    qn_status st = QN_OK;
+
+    if (!qni_json_find(&list, root, "notes"))
+        return QN_OK;
+    if (qni_json_type(&list) != QNI_JSON_OBJECT)
+        return qni_json_expected(&list, "an object of texts");
+    while (!st && qni_json_next(&list, &child))
+        if (!(st = qni_json_text(&child, &text)))
+            st = qn_model_set_note(m, qni_json_key(&child), text);
+    return st;
+}
+
 qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, const char *text)
 {
     struct qni_json *json = NULL;
@@ -373,7 +411,7 @@ qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, 
         qn_model_output(m, v);
     }
     if ((st = get_compile(&root, &compile)) || (st = qn_model_compile(m, &compile)) || (st = get_training(&root, m)) ||
-        (st = get_choices(&root, m)))
+        (st = get_choices(&root, m)) || (st = get_notes(&root, m)))
         goto done;
     *out = m;
     m = NULL;

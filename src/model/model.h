@@ -11,6 +11,7 @@
 
 #define QNI_PLAN_CACHE 8
 #define QNI_MAX_MODEL_IO QN_MAX_OUTPUTS
+#define QNI_MAX_NOTES 16
 
 /* What a plan of a model is for. */
 enum qni_mode { QNI_MODE_TRAIN, QNI_MODE_TEST, QNI_MODE_PREDICT };
@@ -55,6 +56,9 @@ struct qn_model {
     struct qni_masked { int32_t value, mask; } *masked; /* [masks] which values have a mask, and which */
     size_t masks, mask_capacity;
     qn_val penalty;                  /* what layers add to the loss; id 0: nothing */
+
+    struct qni_note { char *key, *text; } note[QNI_MAX_NOTES];
+    int notes;
 
     bool compiled;
     qn_compile_opt opt;
@@ -116,6 +120,8 @@ qn_status qni_model_whole(qn_model *m);
 /* The copy, when it is all there is: the device is lost or what it holds is torn; else NULL. */
 const struct qni_kept *qni_model_kept(const qn_model *m);
 const void *qni_kept_weight(const qn_model *m, const struct qni_kept *kept, int weight);
+
+void qni_notes_free(qn_model *m);
 
 /* ---- meters ---- */
 qn_status qni_meters_reset(qn_model *m);

@@ -24,6 +24,10 @@ const char *const qni_metric_names[QNI_METRICS] = {
 };
 const char *const qni_optimizer_names[QNI_OPTIMIZERS] = { [QN_OPTIMIZER_NONE] = "none", [QN_OPTIMIZER_SGD] = "sgd",
                                                [QN_OPTIMIZER_ADAM] = "adam" };
+const char *const qni_schedule_names[QNI_SCHEDULES] = {
+    [QN_SCHEDULE_CONSTANT] = "constant", [QN_SCHEDULE_STEP] = "step", [QN_SCHEDULE_EXPONENTIAL] = "exponential",
+    [QN_SCHEDULE_COSINE] = "cosine", [QN_SCHEDULE_POLYNOMIAL] = "polynomial",
+};
 
 /* ---- the architecture ---- */
 
@@ -154,6 +158,15 @@ static void put_compile(struct qni_json_out *o, const qn_model *m)
     qni_json_put_float(o, "epsilon", p->epsilon);
     qni_json_put_bool(o, "amsgrad", p->amsgrad);
     qni_json_put_float(o, "weight_decay", p->weight_decay);
+    qni_json_put_bool(o, "decay_matrices_only", p->decay_matrices_only);
+    qni_json_open(o, "schedule", '{');
+    qni_json_put_text(o, "kind", qni_schedule_names[p->schedule.kind]);
+    qni_json_put_int(o, "warmup", p->schedule.warmup);
+    qni_json_put_int(o, "steps", p->schedule.steps);
+    qni_json_put_float(o, "rate", p->schedule.rate);
+    qni_json_put_float(o, "end", p->schedule.end);
+    qni_json_put_float(o, "power", p->schedule.power);
+    qni_json_close(o, '}');
     qni_json_put_float(o, "clip_value", p->clip_value);
     qni_json_put_float(o, "clip_norm", p->clip_norm);
     qni_json_put_float(o, "global_clip_norm", p->global_clip_norm);
@@ -216,6 +229,10 @@ qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct 
     }
     qni_json_close(&o, ']');
     put_compile(&o, m);
+    qni_json_open(&o, "notes", '{');
+    for (int i = 0; i < m->notes; i++)
+        qni_json_put_text(&o, m->note[i].key, m->note[i].text);
+    qni_json_close(&o, '}');
     qni_json_open(&o, "training", '{');
     qni_json_put_int(&o, "step", (int64_t)(kept ? kept->step : m->step));
     qni_json_put_int(&o, "samples", (int64_t)(kept ? kept->samples : m->samples));

@@ -7,8 +7,10 @@
 #define QNI_LOSSES (QN_HUBER + 1)
 #define QNI_METRICS (QN_METRIC_MAE + 1)
 #define QNI_OPTIMIZERS (QN_OPTIMIZER_ADAM + 1)
+#define QNI_SCHEDULES (QN_SCHEDULE_POLYNOMIAL + 1)
 
 /* Names in files, by number. */
+extern const char *const qni_schedule_names[QNI_SCHEDULES];
 extern const char *const qni_loss_names[QNI_LOSSES];
 extern const char *const qni_metric_names[QNI_METRICS];
 extern const char *const qni_optimizer_names[QNI_OPTIMIZERS];

@@ -207,8 +207,10 @@ static qn_status feed_input(qn_model *m, struct qni_cached_plan *c, int slot, si
 
 static void fill_block(qn_model *m, enum qni_mode mode, int64_t rows, uint32_t *words)
 {
+    const float lr = (float)((double)m->lr * qn_schedule_factor(&m->optimizer.schedule, (int64_t)m->step));
+
     memset(words, 0, QNI_BLOCK_WORDS * sizeof(*words));
-    memcpy(&words[QNI_STEP_LR], &m->lr, sizeof(m->lr));
+    memcpy(&words[QNI_STEP_LR], &lr, sizeof(lr));
     words[QNI_STEP_ROWS] = (uint32_t)rows;
     words[QNI_STEP_SAMPLE_LO] = (uint32_t)m->samples;
     words[QNI_STEP_SAMPLE_HI] = (uint32_t)(m->samples >> 32);

@@ -34,6 +34,7 @@ static bool in_range(double v, double least, double most)
 qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in)
 {
     qn_optimizer o = *in;
+    qn_status st;
 
     for (size_t i = 0; i < QNI_COUNT(o.reserved); i++)
         if (o.reserved[i])
@@ -55,6 +56,8 @@ qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in)
     if (!in_range(o.clip_value, 0.0f, INFINITY) || !in_range(o.clip_norm, 0.0f, INFINITY) ||
         !in_range(o.global_clip_norm, 0.0f, INFINITY))
         return qni_error(QN_E_ARG, "a limit for clipping is negative");
+    if ((st = qni_schedule_resolve(&o.schedule)))
+        return st;
     if ((o.clip_value > 0.0f) + (o.clip_norm > 0.0f) + (o.global_clip_norm > 0.0f) > 1)
         return qni_error(QN_E_ARG, "at most one of clip_value, clip_norm and global_clip_norm");
     *out = o;
@@ -111,6 +114,9 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
     qn_val in[6] = { weights, gradients }, scale = { 0 };
     int next = 0;
 
+    for (size_t i = 0; o->decay_matrices_only && i < segments->n; i++) /* those that do not decay lie behind the others */
+        if (segments->variable[i]->no_decay && (attr.decay_end < 0 || segments->first[i] < attr.decay_end))
+            attr.decay_end = segments->first[i];
     for (int k = 0; k < 3; k++)
         if (slots & 1u << k)
             in[2 + k] = slot[next++];

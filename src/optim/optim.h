@@ -8,6 +8,8 @@
 
 /* The optimizer with Keras's defaults in place of zeros; QN_E_ARG for numbers out of range. */
 qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in);
+/* A schedule's defaults in place of zeros; QN_E_ARG for numbers out of range. */
+qn_status qni_schedule_resolve(qn_schedule *s);
 /* What a plan needs of a resolved optimizer, which is borrowed. */
 struct qni_optimizer qni_optimizer_plan(const qn_optimizer *o);
 

@@ -210,6 +210,7 @@ qn_status qn_plan_run(qn_plan *p, const void *const *in, void *const *out, float
     w = p->plan->words[slot];
     memset(w, 0, sizeof(p->plan->words[slot]));
     lr = lr != 0.0f ? lr : p->s->optimizer.lr;
+    lr = (float)((double)lr * qn_schedule_factor(&p->s->optimizer.schedule, (int64_t)p->s->step));
     memcpy(&w[QNI_STEP_LR], &lr, sizeof(lr));
     w[QNI_STEP_ROWS] = (uint32_t)rows;
     w[QNI_STEP_SAMPLE_LO] = (uint32_t)p->s->samples;
