@@ -10,6 +10,7 @@
 #define QUERN_LAYER_H
 
 #include <quern/graph.h>
+#include <quern/layer_attention.h>
 
 QN_BEGIN_DECLS
 

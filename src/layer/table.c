@@ -54,5 +54,7 @@ const struct qni_layer_type *const qni_layer_types[] = {
     &qni_layer_upsampling2d,
     &qni_layer_zero_padding1d,
     &qni_layer_zero_padding2d,
+    &qni_layer_attention,
+    &qni_layer_group_attention,
     NULL
 };

@@ -20,7 +20,7 @@ struct fixture {
     struct {
         char key[32], value[64];
     } attr[16];
-    struct fixture_tensor tensor[20];
+    struct fixture_tensor tensor[40];
     int attrs, tensors;
 };
 

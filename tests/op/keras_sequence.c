@@ -1,8 +1,9 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Layers and losses around sequences give what Keras gives: tests/fixtures/keras_sequence.txt, through models, forward and
- * backward. */
+ * Layers and losses around sequences give what Keras gives: tests/fixtures/keras_sequence.txt and keras_attention.txt, through
+ * models, forward and backward. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "fixture.h"
@@ -23,6 +24,8 @@ static qn_dtype dtype_of(const struct fixture *x, const char *name)
 {
     const bool classes = strncmp(fixture_attr(x, "kind"), "loss", 4) == 0 && strcmp(name, "y_true") == 0;
 
+    if (strcmp(name, "mask") == 0 || strcmp(name, "padding") == 0)
+        return QN_U8;
     return classes || (strcmp(name, "x") == 0 && strcmp(fixture_attr(x, "layer"), "embedding") == 0) ? QN_I32 : QN_F32;
 }
 
@@ -75,6 +78,25 @@ static qn_val embedding(struct run *r)
     return pooled ? qn_global_avgpool(r->m, y, NULL) : y;
 }
 
+static qn_val attention(struct run *r)
+{
+    const struct fixture *f = r->x;
+    const qn_attention_opt o = {
+        .heads = (int)fixture_number(f, "heads", 0), .kv_heads = (int)fixture_number(f, "kv_heads", 0),
+        .key_dim = (int)fixture_number(f, "key_dim", 0), .value_dim = (int)fixture_number(f, "value_dim", 0),
+        .output_dim = (int)fixture_number(f, "output_dim", 0), .window = (int)fixture_number(f, "window", 0),
+        .causal = fixture_number(f, "causal", 0) != 0, .no_bias = fixture_number(f, "no_bias", 0) != 0,
+    };
+    const qn_val x = input(r, "x"), none = {0};
+    qn_val value = fixture_tensor(f, "other") ? input(r, "other") : x;
+    const qn_val key = fixture_tensor(f, "third") ? input(r, "third") : none;
+    const qn_val mask = fixture_tensor(f, "mask") ? input(r, "mask") : none;
+
+    if (fixture_tensor(f, "padding"))
+        value = qn_set_mask(r->m, value, input(r, "padding"));
+    return (o.kv_heads ? qn_group_query_attention : qn_multi_head_attention)(r->m, x, value, key, mask, &o);
+}
+
 static bool build(struct run *r)
 {
     const char *layer = fixture_attr(r->x, "layer"), *kind = fixture_attr(r->x, "kind");
@@ -82,7 +104,10 @@ static bool build(struct run *r)
     const qn_compile_opt losses = {.loss = *kind == 'l' ? QN_SPARSE_CATEGORICAL_CROSSENTROPY : QN_MSE, .from_logits = true};
     qn_graph *g = r->m->g;
 
-    r->y = strcmp(layer, "masked") == 0 ? masked(r, kind) : *layer == 'e' ? embedding(r) : norm(r, layer);
+    if (strcmp(layer, "attention") == 0)
+        r->y = attention(r);
+    else
+        r->y = strcmp(layer, "masked") == 0 ? masked(r, kind) : *layer == 'e' ? embedding(r) : norm(r, layer);
     if (dy) {
         const qn_shape shape = qni_value_shape(g, r->y);
 
@@ -106,7 +131,9 @@ static void *encode(const struct fixture_tensor *t, qn_dtype dtype)
     for (size_t i = 0; i < n; i++) {
         const float f = (float)t->v[i];
 
-        if (dtype == QN_I32)
+        if (dtype == QN_U8)
+            ((uint8_t *)out)[i] = (uint8_t)t->v[i];
+        else if (dtype == QN_I32)
             out[i] = (int32_t)t->v[i];
         else
             memcpy(&out[i], &f, sizeof(f));
@@ -120,9 +147,19 @@ static const struct fixture_tensor *fed(const struct run *r, size_t input)
     static const char *const names[][2] = {{"input", "x"}, {"input_1", "other"}, {"dy", "dy"}, {"target", "y_true"},
                                            {"weight", "sample_weight"}};
 
+    static const char *const more[] = {"third", "mask", "padding"};
+    int number = 0;
+
     for (size_t i = 0; i < QNI_COUNT(names); i++)
-        if (strcmp(r->m->g->input[input].name, names[i][0]) == 0)
+        if (strcmp(r->m->g->input[input].name, names[i][0]) == 0 && fixture_tensor(r->x, names[i][1]))
             return fixture_tensor(r->x, names[i][1]);
+    /* An attention case's inputs are those it has, in this order. */
+    if (sscanf(r->m->g->input[input].name, "input_%d", &number) != 1)
+        return NULL;
+    number -= 1 + (fixture_tensor(r->x, "other") != NULL);
+    for (size_t i = 0; i < QNI_COUNT(more); i++)
+        if (fixture_tensor(r->x, more[i]) && number-- == 0)
+            return fixture_tensor(r->x, more[i]);
     return NULL;
 }
 
@@ -134,13 +171,15 @@ static const char *short_name(const struct run *r, int weight)
 static void compare(struct run *r, const char *name, size_t output)
 {
     const struct fixture_tensor *t = fixture_tensor(r->x, name);
+    /* What is added to all keys alike changes no weight: that gradient is 0, a sum of terms such as its kernel's. */
+    const struct fixture_tensor *like = strcmp(name, "dkey/bias") == 0 ? fixture_tensor(r->x, "dkey/kernel") : t;
     const int64_t n = t ? qni_elements(&t->shape) : 0;
     float *got = calloc((size_t)n + 1, sizeof(*got));
     double largest = 0;
 
     CHECK(t != NULL);
-    for (int64_t i = 0; i < n; i++)
-        largest = fmax(largest, fabs(t->v[i]));
+    for (int64_t i = 0; like && i < qni_elements(&like->shape); i++)
+        largest = fmax(largest, fabs(like->v[i]));
     if (t && CHECK_OK(qni_plan_read(r->plan, output, got, (size_t)n * sizeof(*got), true, NULL)))
         for (int64_t i = 0; i < n; i++)
             if (!(fabs((double)got[i] - t->v[i]) <= TOLERANCE * (largest + fabs(t->v[i])) + LEAST))
@@ -151,11 +190,12 @@ static void compare(struct run *r, const char *name, size_t output)
 static void run_plan(struct run *r)
 {
     const int weights = qn_model_weights(r->m);
-    const bool dx = fixture_tensor(r->x, "dx") != NULL;
+    static const char *const inputs[] = {"dx", "dother", "dthird"};
+    int given = 0;
     qn_shape shape[8];
-    qn_val wrt[8];
+    qn_val wrt[16];
     struct qni_plan_request request = {.graph = r->m->g, .state = r->m->state, .input_shape = shape, .training = true,
-                                       .loss = r->loss, .wrt = wrt, .wrts = weights + dx, .output = &r->y, .outputs = 1};
+                                       .loss = r->loss, .wrt = wrt, .output = &r->y, .outputs = 1};
     void *bytes[8] = {NULL};
     int slot = 0;
     bool ok = true;
@@ -174,7 +214,11 @@ static void run_plan(struct run *r)
         ok = ok && (!t || CHECK_OK(qni_state_write(r->m->state, (size_t)i, -1, from)));
         free(from);
     }
-    wrt[weights] = r->m->input[0];
+    while (given < (int)QNI_COUNT(inputs) && fixture_tensor(r->x, inputs[given])) {
+        wrt[weights + given] = r->m->input[given];
+        given++;
+    }
+    request.wrts = weights + given;
     ok = ok && CHECK_OK(qni_plan_create(&r->plan, &request)) && CHECK_OK(qni_plan_begin(r->plan, &slot));
     for (size_t k = 0; ok && k < r->plan->inputs; k++) {
         const size_t i = (size_t)r->plan->input[k].input;
@@ -193,8 +237,8 @@ static void run_plan(struct run *r)
             if (fixture_tensor(r->x, short_name(r, i)))
                 compare(r, name, (size_t)(1 + i));
         }
-        if (dx)
-            compare(r, "dx", (size_t)(1 + weights));
+        for (int i = 0; i < given; i++)
+            compare(r, inputs[i], (size_t)(1 + weights + i));
         CHECK_OK(qni_plan_finish(r->plan));
     }
     for (size_t i = 0; i < QNI_COUNT(bytes); i++)
@@ -213,14 +257,14 @@ static void one(const void *arg)
     qn_model_destroy(&r.m);
 }
 
-int main(void)
+static void replay(const char *path)
 {
-    FILE *f = fopen(TEST_SOURCE_DIR "/tests/fixtures/keras_sequence.txt", "r");
+    FILE *f = fopen(path, "r");
     struct fixture x;
     char name[128];
 
     if (!f)
-        test_fail(__FILE__, __LINE__, "the fixtures cannot be read");
+        test_fail(__FILE__, __LINE__, "%s cannot be read", path);
     while (f && fixture_next(f, &x)) {
         snprintf(name, sizeof(name), "keras: %s", x.name);
         test_run_with(name, one, &x);
@@ -228,5 +272,11 @@ int main(void)
     }
     if (f)
         fclose(f);
+}
+
+int main(void)
+{
+    replay(TEST_SOURCE_DIR "/tests/fixtures/keras_sequence.txt");
+    replay(TEST_SOURCE_DIR "/tests/fixtures/keras_attention.txt");
     return test_end();
 }

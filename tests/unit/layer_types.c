@@ -282,6 +282,22 @@ static qn_val dot(qn_model *m, const qn_val *x)
     return qn_dot(m, x[0], x[1], &(qn_dot_opt){.axes = {1, 1}, .normalize = true});
 }
 
+static qn_val attention(qn_model *m, const qn_val *x)
+{
+    const qn_attention_opt o = {.heads = 2, .key_dim = 3, .value_dim = 2, .output_dim = 5, .dropout = 0.25f, .causal = true,
+                                .window = 3, .alibi = true, .no_bias = true, .kernel_init = QN_INIT_NORMAL,
+                                .init_scale = 0.5f, .kernel_l2 = 1e-3f};
+
+    return qn_multi_head_attention(m, x[0], x[1], (qn_val){0}, (qn_val){0}, &o);
+}
+
+static qn_val group_attention(qn_model *m, const qn_val *x)
+{
+    const qn_attention_opt o = {.heads = 4, .kv_heads = 2, .key_dim = 2, .rotary = true, .bias_init = QN_INIT_ONES};
+
+    return qn_group_query_attention(m, x[0], x[1], x[0], (qn_val){0}, &o);
+}
+
 /* Whole numbers from -5 to 5, some outside the table. */
 static qn_val tied(qn_model *m, const qn_val *x)
 {
@@ -326,6 +342,7 @@ static const struct type {
     {"maximum", maximum, ROW}, {"minimum", minimum, ROW}, {"concatenate", concatenate, SEQUENCE}, {"dot", dot, SEQUENCE},
     {"layer_normalization", layernorm, IMAGE}, {"rms_normalization", rmsnorm, SEQUENCE},
     {"group_normalization", groupnorm, IMAGE},
+    {"multi_head_attention", attention, SEQUENCE}, {"grouped_query_attention", group_attention, SEQUENCE},
     {"embedding", tied, SEQUENCE}, {"embedding_logits", tied, SEQUENCE},
     {"masking", masks, SEQUENCE}, {"mask", masks, SEQUENCE}, {"set_mask", masks, SEQUENCE},
 };
