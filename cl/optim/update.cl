@@ -9,6 +9,10 @@
  *           2 RMSprop  v = p0 v + (1 - p0) g g;  QN_VARIANT 1 (centred): a = p0 a + (1 - p0) g, v - a a replaces v;
  *                      step = lr g / sqrt(v + epsilon);  with slot 2: step = m = p1 m + step;  w -= step
  *           3 Adagrad  s = s + g g;  w -= lr g / sqrt(s + epsilon)
+ *           4 Adadelta v = p0 v + (1 - p0) g g;  d = g sqrt(u + epsilon) / sqrt(v + epsilon);
+ *                      u = p0 u + (1 - p0) d d;  w -= lr d
+ *           5 Adamax   m += (g - m) p0;  u = max(p1 u, |g|);  w -= m alpha / (u + epsilon), alpha = lr / (1 - exp(p2 t))
+ *           6 Lion     w -= lr sign(p0 m + (1 - p0) g);  m = p1 m + (1 - p1) g
  *
  * Grid: groups of QN_L0 work-items on `chunk` elements each. Build parameters: QN_V, QN_L0..2, QN_RULE, QN_VARIANT,
  * QN_SLOT_BITS which slots there are, QN_SCALE 0 or 1. f32 only. */
@@ -53,8 +57,24 @@ static inline QN_VF QN_NAME(stepped)(QN_VF w, QN_VF g, QN_VF *s0, QN_VF *s1, QN_
 #elif QN_RULE == 3
     *s0 += g * g;
     return w - g * h.lr / sqrt(*s0 + h.epsilon);
+#elif QN_RULE == 4
+    QN_VF d;
+
+    *s0 = *s0 * h.p0 + g * g * (1.0f - h.p0);
+    d = g * sqrt(*s1 + h.epsilon) / sqrt(*s0 + h.epsilon);
+    *s1 = *s1 * h.p0 + d * d * (1.0f - h.p0);
+    return w - d * h.lr;
+#elif QN_RULE == 5
+    *s0 += (g - *s0) * h.p0;
+    *s1 = fmax(*s1 * h.p1, fabs(g));
+    return w - *s0 * h.alpha / (*s1 + h.epsilon);
+#elif QN_RULE == 6
+    QN_VF c = *s0 * h.p0 + g * (1.0f - h.p0);
+
+    *s0 = *s0 * h.p1 + g * (1.0f - h.p1);
+    return w - select(c, sign(c), isequal(c, c)) * h.lr; /* sign alone would make 0 of a NaN */
 #else
-#error "QN_RULE must be 0 to 3"
+#error "QN_RULE must be 0 to 6"
 #endif
 }
 
@@ -96,7 +116,7 @@ void QN_NAME(update)(__global float *restrict w, long w0, __global const float *
     struct QN_NAME(rule) h;
 
     h.lr = lr;
-    h.alpha = QN_RULE == 1 ? lr * sqrt(-expm1(p3 * t)) / -expm1(p2 * t) : 0.0f;
+    h.alpha = QN_RULE == 1 ? lr * sqrt(-expm1(p3 * t)) / -expm1(p2 * t) : QN_RULE == 5 ? lr / -expm1(p2 * t) : 0.0f;
     h.epsilon = epsilon;
     h.p0 = p0;
     h.p1 = p1;

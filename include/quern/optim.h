@@ -10,7 +10,12 @@ QN_BEGIN_DECLS
 typedef enum qn_optimizer_kind {
     QN_OPTIMIZER_NONE = 0,
     QN_OPTIMIZER_SGD,
-    QN_OPTIMIZER_ADAM
+    QN_OPTIMIZER_ADAM,
+    QN_OPTIMIZER_RMSPROP,
+    QN_OPTIMIZER_ADAGRAD,
+    QN_OPTIMIZER_ADADELTA,
+    QN_OPTIMIZER_ADAMAX,
+    QN_OPTIMIZER_LION
 } qn_optimizer_kind;
 
 /** How a learning rate falls from step to step. */
@@ -41,15 +46,18 @@ typedef struct qn_schedule {
 /** What the learning rate of a step is multiplied by; step counts from 0. 1 for NULL. Threads: any. */
 QN_API double qn_schedule_factor(const qn_schedule *schedule, int64_t step);
 
-/** An optimizer and its numbers; zero means Keras's default. Make one with qn_sgd(), qn_adam() or qn_adamw(). */
+/** An optimizer and its numbers; zero means Keras's default. Make one with qn_sgd(), qn_adam(), ... */
 typedef struct qn_optimizer {
     qn_optimizer_kind kind; /**< which */
-    float lr;               /**< learning rate; 0: 0.01 for SGD, 0.001 for Adam */
-    float momentum;         /**< SGD: 0 none */
+    float lr;               /**< learning rate; 0: 0.01 for SGD, 0.001 for the others */
+    float momentum;         /**< SGD, RMSprop: 0 none */
     bool nesterov;          /**< SGD with momentum */
-    double beta1;           /**< Adam: 0: 0.9 */
-    double beta2;           /**< Adam: 0: 0.999; double, since 1 - beta2 in float is off by 1e-5 of itself */
-    float epsilon;          /**< Adam: 0: 1e-7 */
+    double beta1;           /**< Adam, Adamax, Lion: 0: 0.9 */
+    double beta2;           /**< Adam, Adamax: 0: 0.999; Lion: 0: 0.99. double, since 1 - beta2 in float is off by 1e-5 */
+    float rho;              /**< RMSprop: 0: 0.9; Adadelta: 0: 0.95 */
+    float initial;          /**< Adagrad: what the sums of squares start at; 0: 0.1 */
+    bool centered;          /**< RMSprop: the variance of gradients in place of their mean square */
+    float epsilon;          /**< all but SGD and Lion: 0: 1e-7 */
     bool amsgrad;           /**< Adam */
     float weight_decay;     /**< decoupled: w -= lr * weight_decay * w before the update; 0 none */
     bool decay_matrices_only; /**< weight_decay leaves biases and the weights of normalisations; default: all decay, as Keras */
@@ -76,6 +84,30 @@ QN_API qn_optimizer qn_adam(float lr);
 
 /** Adam with decoupled weight decay; weight_decay 0: 0.004. Keras 3 AdamW (Loshchilov and Hutter 2019). Threads: any. */
 QN_API qn_optimizer qn_adamw(float lr, float weight_decay);
+
+/**
+ * RMSprop: v = rho v + (1-rho) g^2; w -= lr g / sqrt(v + epsilon).
+ *
+ * centered: v - a^2 in place of v, a = rho a + (1-rho) g. momentum: m = momentum m + that step; w -= m. lr 0: 0.001.
+ * Keras 3 RMSprop (Tieleman and Hinton 2012). Threads: any.
+ */
+QN_API qn_optimizer qn_rmsprop(float lr);
+
+/** Adagrad: s += g^2; w -= lr g / sqrt(s + epsilon). lr 0: 0.001. Keras 3 Adagrad (Duchi et al. 2011). Threads: any. */
+QN_API qn_optimizer qn_adagrad(float lr);
+
+/**
+ * Adadelta: v = rho v + (1-rho) g^2; d = g sqrt(u + epsilon) / sqrt(v + epsilon); u = rho u + (1-rho) d^2; w -= lr d.
+ *
+ * lr 0: 0.001; the paper has 1. Keras 3 Adadelta (Zeiler 2012). Threads: any.
+ */
+QN_API qn_optimizer qn_adadelta(float lr);
+
+/** Adamax: m as Adam; u = max(b2 u, |g|); w -= lr / (1-b1^t) m / (u + epsilon). lr 0: 0.001. Keras 3 Adamax. Threads: any. */
+QN_API qn_optimizer qn_adamax(float lr);
+
+/** Lion: w -= lr sign(b1 m + (1-b1) g); m = b2 m + (1-b2) g. lr 0: 0.001. Keras 3 Lion (Chen et al. 2023). Threads: any. */
+QN_API qn_optimizer qn_lion(float lr);
 
 QN_END_DECLS
 

@@ -22,6 +22,7 @@ struct qni_segment_table {
 /* How an optimizer appends its update to a training plan: optim room. */
 struct qni_optimizer {
     int slots;               /* f32 state arenas of the weights' size, starting at zero */
+    float start;             /* but for the first, which starts at this */
     /* Append nodes that turn weights, gradients [n] and slots into new weights. segments: [variables] first element and
      * count of each trained variable in the arenas. */
     qn_status (*append)(const void *opt, qn_graph *g, qn_val weights, qn_val gradients, const qn_val *slot,
@@ -53,7 +54,7 @@ struct qni_state {
     uint64_t version;                /* grows whenever weights may have changed: makes packed operands stale */
 };
 
-/* Storage for every variable of g, contents undefined until qni_state_write. slots: the optimizer's. */
+/* Storage for every variable of g, contents undefined until qni_state_write. slots: the optimizer's, zeros. */
 qn_status qni_state_create(struct qni_state **out, qn_device *dev, const qn_graph *g, int slots);
 struct qni_state *qni_state_retain(struct qni_state *s);
 void qni_state_release(struct qni_state **s);
@@ -61,7 +62,7 @@ void qni_state_release(struct qni_state **s);
 qn_status qni_state_write(struct qni_state *s, size_t variable, int slot, const void *from);
 qn_status qni_state_read(struct qni_state *s, size_t variable, int slot, void *to);
 /* Zero the slots and the device block. */
-qn_status qni_state_reset_optimizer(struct qni_state *s);
+qn_status qni_state_reset_optimizer(struct qni_state *s, const struct qni_optimizer *o);
 qn_status qni_state_device_block(struct qni_state *s, uint32_t words[QNI_BLOCK_WORDS], bool write);
 
 /* ---- init.c: initial values, from Philox by seed and variable ---- */

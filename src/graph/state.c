@@ -151,16 +151,17 @@ qn_status qni_state_read(struct qni_state *s, size_t variable, int slot, void *t
     return err ? qni_device_error(s->dev, err, "reading variable %s", s->g->variable[variable].name) : QN_OK;
 }
 
-qn_status qni_state_reset_optimizer(struct qni_state *s)
+qn_status qni_state_reset_optimizer(struct qni_state *s, const struct qni_optimizer *o)
 {
     const struct qni_cl *cl = s->dev->cl;
+    const cl_float start[2] = { o->start, 0.0f };
     cl_uint zero = 0;
     cl_int err = CL_SUCCESS;
     size_t bytes = (size_t)s->weight_elements * sizeof(float);
 
     for (int k = 0; k < s->slots && !err && bytes; k++)
-        err = cl->EnqueueFillBuffer(s->dev->queue, s->slot[k]->mem, &zero, sizeof(zero), s->slot[k]->offset, bytes, 0, NULL,
-                                    NULL);
+        err = cl->EnqueueFillBuffer(s->dev->queue, s->slot[k]->mem, &start[k > 0], sizeof(start[0]), s->slot[k]->offset, bytes,
+                                    0, NULL, NULL);
     if (!err)
         err = cl->EnqueueFillBuffer(s->dev->queue, s->device_block->mem, &zero, sizeof(zero), s->device_block->offset,
                                     QNI_BLOCK_WORDS * sizeof(uint32_t), 0, NULL, NULL);

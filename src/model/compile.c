@@ -293,7 +293,8 @@ qn_status qn_model_compile(qn_model *m, const qn_compile_opt *opt)
     m->lr = m->optimizer.lr;
     m->update = qni_optimizer_plan(&m->optimizer);
     if ((st = add_objective(m)) || (st = qni_graph_status(m->g)) ||
-        (st = qni_state_create(&m->state, m->dev, m->g, m->update.slots)) || (st = qni_state_initialise(m->state, m->opt.seed))) {
+        (st = qni_state_create(&m->state, m->dev, m->g, m->update.slots)) || (st = qni_state_initialise(m->state, m->opt.seed)) ||
+        (st = qni_state_reset_optimizer(m->state, &m->update))) {
         /* A model that failed to compile stays uncompiled and keeps the reason. */
         qni_graph_fail(m->g, st);
         return st;

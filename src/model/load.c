@@ -259,6 +259,7 @@ static qn_status get_schedule(const struct qni_json_at *at, qn_optimizer *p)
 
 static qn_status get_optimizer(const struct qni_json_at *at, qn_optimizer *p)
 {
+    struct qni_json_at newer;
     int kind = 0;
     qn_status st;
 
@@ -271,6 +272,11 @@ static qn_status get_optimizer(const struct qni_json_at *at, qn_optimizer *p)
         (st = get_float(at, "global_clip_norm", &p->global_clip_norm)))
         return st;
     p->kind = (qn_optimizer_kind)kind;
+    /* Files of before these were there have optimizers that do not use them. */
+    if (qni_json_find(&newer, at, "rho") &&
+        ((st = get_float(at, "rho", &p->rho)) || (st = get_float(at, "initial", &p->initial)) ||
+         (st = qni_json_get_bool(at, "centered", &p->centered))))
+        return st;
     return get_schedule(at, p);
 }
 

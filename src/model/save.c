@@ -22,8 +22,11 @@ const char *const qni_metric_names[QNI_METRICS] = {
     [QN_METRIC_NONE] = "none", [QN_ACCURACY] = "accuracy", [QN_TOP_K] = "top_k", [QN_METRIC_MSE] = "mse",
     [QN_METRIC_MAE] = "mae",
 };
-const char *const qni_optimizer_names[QNI_OPTIMIZERS] = { [QN_OPTIMIZER_NONE] = "none", [QN_OPTIMIZER_SGD] = "sgd",
-                                               [QN_OPTIMIZER_ADAM] = "adam" };
+const char *const qni_optimizer_names[QNI_OPTIMIZERS] = {
+    [QN_OPTIMIZER_NONE] = "none", [QN_OPTIMIZER_SGD] = "sgd", [QN_OPTIMIZER_ADAM] = "adam",
+    [QN_OPTIMIZER_RMSPROP] = "rmsprop", [QN_OPTIMIZER_ADAGRAD] = "adagrad", [QN_OPTIMIZER_ADADELTA] = "adadelta",
+    [QN_OPTIMIZER_ADAMAX] = "adamax", [QN_OPTIMIZER_LION] = "lion",
+};
 const char *const qni_schedule_names[QNI_SCHEDULES] = {
     [QN_SCHEDULE_CONSTANT] = "constant", [QN_SCHEDULE_STEP] = "step", [QN_SCHEDULE_EXPONENTIAL] = "exponential",
     [QN_SCHEDULE_COSINE] = "cosine", [QN_SCHEDULE_POLYNOMIAL] = "polynomial",
@@ -155,6 +158,9 @@ static void put_compile(struct qni_json_out *o, const qn_model *m)
     qni_json_put_bool(o, "nesterov", p->nesterov);
     qni_json_put_double(o, "beta1", p->beta1);
     qni_json_put_double(o, "beta2", p->beta2);
+    qni_json_put_float(o, "rho", p->rho);
+    qni_json_put_float(o, "initial", p->initial);
+    qni_json_put_bool(o, "centered", p->centered);
     qni_json_put_float(o, "epsilon", p->epsilon);
     qni_json_put_bool(o, "amsgrad", p->amsgrad);
     qni_json_put_float(o, "weight_decay", p->weight_decay);

@@ -6,7 +6,7 @@
 
 #define QNI_LOSSES (QN_HUBER + 1)
 #define QNI_METRICS (QN_METRIC_MAE + 1)
-#define QNI_OPTIMIZERS (QN_OPTIMIZER_ADAM + 1)
+#define QNI_OPTIMIZERS (QN_OPTIMIZER_LION + 1)
 #define QNI_SCHEDULES (QN_SCHEDULE_POLYNOMIAL + 1)
 
 /* Names in files, by number. */

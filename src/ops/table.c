@@ -10,7 +10,8 @@ extern const struct qni_op qni_op_matmul, qni_op_matmul_add;
 extern const struct qni_op qni_op_avgpool, qni_op_avgpool_grad, qni_op_maxpool, qni_op_maxpool_grad;
 extern const struct qni_op qni_op_cross_entropy, qni_op_cross_entropy_grad;
 extern const struct qni_op qni_op_pointwise_loss, qni_op_pointwise_loss_grad;
-extern const struct qni_op qni_op_adagrad, qni_op_adam, qni_op_advance, qni_op_clip_norms, qni_op_rmsprop, qni_op_sgd;
+extern const struct qni_op qni_op_adadelta, qni_op_adagrad, qni_op_adam, qni_op_adamax, qni_op_advance, qni_op_clip_norms,
+    qni_op_lion, qni_op_rmsprop, qni_op_sgd;
 extern const struct qni_op qni_op_arg_reduce, qni_op_reduce;
 extern const struct qni_op qni_op_metric_class, qni_op_metric_mean, qni_op_metric_pointwise;
 extern const struct qni_op qni_op_batch_norm, qni_op_batch_norm_grad, qni_op_batch_norm_inference;
@@ -27,7 +28,8 @@ const struct qni_op *const qni_ops[] = {
     &qni_op_conv2d, &qni_op_conv2d_backward_data, &qni_op_conv2d_backward_filter,
     &qni_op_avgpool, &qni_op_avgpool_grad, &qni_op_maxpool, &qni_op_maxpool_grad,
     &qni_op_cross_entropy, &qni_op_cross_entropy_grad, &qni_op_pointwise_loss, &qni_op_pointwise_loss_grad,
-    &qni_op_adagrad, &qni_op_adam, &qni_op_advance, &qni_op_clip_norms, &qni_op_rmsprop, &qni_op_sgd,
+    &qni_op_adadelta, &qni_op_adagrad, &qni_op_adam, &qni_op_adamax, &qni_op_advance, &qni_op_clip_norms, &qni_op_lion,
+    &qni_op_rmsprop, &qni_op_sgd,
     &qni_op_eltwise, &qni_op_dropout, &qni_op_random, &qni_op_noise,
     &qni_op_arg_reduce, &qni_op_reduce,
     &qni_op_metric_class, &qni_op_metric_mean, &qni_op_metric_pointwise,

@@ -26,6 +26,51 @@ qn_optimizer qn_adamw(float lr, float weight_decay)
     return (qn_optimizer){ .kind = QN_OPTIMIZER_ADAM, .lr = lr, .weight_decay = weight_decay != 0.0f ? weight_decay : 0.004f };
 }
 
+qn_optimizer qn_rmsprop(float lr)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_RMSPROP, .lr = lr };
+}
+
+qn_optimizer qn_adagrad(float lr)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_ADAGRAD, .lr = lr };
+}
+
+qn_optimizer qn_adadelta(float lr)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_ADADELTA, .lr = lr };
+}
+
+qn_optimizer qn_adamax(float lr)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_ADAMAX, .lr = lr };
+}
+
+qn_optimizer qn_lion(float lr)
+{
+    return (qn_optimizer){ .kind = QN_OPTIMIZER_LION, .lr = lr };
+}
+
+/* By kind: the operation, and what a zero means. */
+static const struct {
+    const struct qni_op *op;
+    double beta1, beta2;
+    float lr, rho, epsilon, initial;
+} kinds[] = {
+    [QN_OPTIMIZER_SGD] = { &qni_op_sgd, .lr = 0.01f },
+    [QN_OPTIMIZER_ADAM] = { &qni_op_adam, .lr = 0.001f, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-7f },
+    [QN_OPTIMIZER_RMSPROP] = { &qni_op_rmsprop, .lr = 0.001f, .rho = 0.9f, .epsilon = 1e-7f },
+    [QN_OPTIMIZER_ADAGRAD] = { &qni_op_adagrad, .lr = 0.001f, .epsilon = 1e-7f, .initial = 0.1f },
+    [QN_OPTIMIZER_ADADELTA] = { &qni_op_adadelta, .lr = 0.001f, .rho = 0.95f, .epsilon = 1e-7f },
+    [QN_OPTIMIZER_ADAMAX] = { &qni_op_adamax, .lr = 0.001f, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-7f },
+    [QN_OPTIMIZER_LION] = { &qni_op_lion, .lr = 0.001f, .beta1 = 0.9, .beta2 = 0.99 },
+};
+
+static float given(float v, float otherwise)
+{
+    return v != 0.0f ? v : otherwise;
+}
+
 static bool in_range(double v, double least, double most)
 {
     return v >= least && v <= most; /* false for NaN */
@@ -39,18 +84,17 @@ qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in)
     for (size_t i = 0; i < QNI_COUNT(o.reserved); i++)
         if (o.reserved[i])
             return qni_error(QN_E_ARG, "reserved[%zu] of the optimizer is not zero", i);
-    if (o.kind == QN_OPTIMIZER_SGD) {
-        o.lr = o.lr != 0.0f ? o.lr : 0.01f;
-    } else if (o.kind == QN_OPTIMIZER_ADAM) {
-        o.lr = o.lr != 0.0f ? o.lr : 0.001f;
-        o.beta1 = o.beta1 != 0.0 ? o.beta1 : 0.9;
-        o.beta2 = o.beta2 != 0.0 ? o.beta2 : 0.999;
-        o.epsilon = o.epsilon != 0.0f ? o.epsilon : 1e-7f;
-    } else if (o.kind != QN_OPTIMIZER_NONE) {
+    if ((unsigned)o.kind >= QNI_COUNT(kinds))
         return qni_error(QN_E_ARG, "there is no optimizer %d", (int)o.kind);
-    }
+    o.lr = given(o.lr, kinds[o.kind].lr);
+    o.beta1 = o.beta1 != 0.0 ? o.beta1 : kinds[o.kind].beta1;
+    o.beta2 = o.beta2 != 0.0 ? o.beta2 : kinds[o.kind].beta2;
+    o.rho = given(o.rho, kinds[o.kind].rho);
+    o.epsilon = given(o.epsilon, kinds[o.kind].epsilon);
+    o.initial = given(o.initial, kinds[o.kind].initial);
     if (!in_range(o.lr, 0.0f, INFINITY) || isinf(o.lr) || !in_range(o.momentum, 0.0f, 1.0f) ||
         !in_range(o.beta1, 0.0, 0.99999994) || !in_range(o.beta2, 0.0, 0.99999994) || !in_range(o.epsilon, 0.0f, 1e9f) ||
+        !in_range(o.rho, 0.0f, 0.99999994f) || !in_range(o.initial, 0.0f, 1e9f) ||
         !in_range(o.weight_decay, 0.0f, 1e9f))
         return qni_error(QN_E_ARG, "a number of the optimizer is out of range");
     if (!in_range(o.clip_value, 0.0f, INFINITY) || !in_range(o.clip_norm, 0.0f, INFINITY) ||
@@ -69,9 +113,9 @@ qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in)
 static const struct qni_op *rule(const qn_optimizer *o, struct qni_update *attr)
 {
     *attr = (struct qni_update){ .momentum = o->momentum, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
-                                 .weight_decay = o->weight_decay, .clipvalue = o->clip_value, .nesterov = o->nesterov,
+                                 .rho = o->rho, .centered = o->centered, .weight_decay = o->weight_decay, .clipvalue = o->clip_value, .nesterov = o->nesterov,
                                  .amsgrad = o->amsgrad, .decay_end = -1 };
-    return o->kind == QN_OPTIMIZER_SGD ? &qni_op_sgd : &qni_op_adam;
+    return kinds[o->kind].op;
 }
 
 /* min(1, limit / norm of x): what x is multiplied by. */
@@ -132,7 +176,7 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
 
 struct qni_optimizer qni_optimizer_plan(const qn_optimizer *o)
 {
-    struct qni_optimizer p = { .append = append, .opt = o };
+    struct qni_optimizer p = { .append = append, .opt = o, .start = o->initial };
     struct qni_update attr;
 
     if (o->kind != QN_OPTIMIZER_NONE)

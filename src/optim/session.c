@@ -39,8 +39,8 @@ qn_status qn_state_create(qn_state **out, const qn_graph *g, qn_device *dev, con
         s->update = qni_optimizer_plan(&s->optimizer);
         st = qni_state_create(&s->state, dev, g, s->update.slots);
     }
-    if (!st)
-        st = qni_state_initialise(s->state, seed);
+    if (!st && !(st = qni_state_initialise(s->state, seed)))
+        st = qni_state_reset_optimizer(s->state, &s->update);
     if (st)
         qn_state_destroy(&s);
     *out = s;

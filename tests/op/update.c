@@ -56,6 +56,38 @@ static double adagrad(const struct qni_update *t, double w, double g, double s[3
     return w - (double)RATE * g / sqrt(s[0] + (double)t->epsilon);
 }
 
+static double adadelta(const struct qni_update *t, double w, double g, double s[3])
+{
+    const double rho = (double)t->rho, e = (double)t->epsilon;
+    double d;
+
+    s[0] = rho * s[0] + (1 - rho) * g * g;
+    d = g * sqrt(s[1] + e) / sqrt(s[0] + e);
+    s[1] = rho * s[1] + (1 - rho) * d * d;
+    return w - (double)RATE * d;
+}
+
+static double adamax(const struct qni_update *t, double w, double g, double s[3])
+{
+    s[0] += (g - s[0]) * (1 - (double)t->beta1);
+    s[1] = fmax(s[1] * (double)t->beta2, fabs(g));
+    return w - (double)RATE / (1 - pow((double)t->beta1, TAKEN + 1)) * s[0] / (s[1] + (double)t->epsilon);
+}
+
+static double lion(const struct qni_update *t, double w, double g, double s[3])
+{
+    const double b1 = (double)t->beta1, b2 = (double)t->beta2, c = s[0] * b1 + g * (1 - b1);
+
+    s[0] = s[0] * b2 + g * (1 - b2);
+    return w - (double)RATE * ((c > 0) - (c < 0));
+}
+
+static const struct {
+    const struct qni_op *op;
+    double (*f)(const struct qni_update *t, double w, double g, double s[3]);
+} rules[] = {{&qni_op_sgd, sgd}, {&qni_op_adam, adam}, {&qni_op_rmsprop, rmsprop}, {&qni_op_adagrad, adagrad},
+             {&qni_op_adadelta, adadelta}, {&qni_op_adamax, adamax}, {&qni_op_lion, lion}};
+
 static void ref(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
 {
     const struct qni_update *t = p->attr;
@@ -72,8 +104,9 @@ static void ref(const struct qni_problem *p, double *const *in, double **out, do
             w -= w * (double)t->weight_decay * (double)RATE;
         for (int k = 0; k < 3; k++)
             s[k] = p->inputs > 2 + k && in[2 + k] ? in[2 + k][i] : 0;
-        w = p->op == &qni_op_sgd ? sgd(t, w, g, s) : p->op == &qni_op_adam ? adam(t, w, g, s) :
-            p->op == &qni_op_rmsprop ? rmsprop(t, w, g, s) : adagrad(t, w, g, s);
+        for (size_t r = 0; r < QNI_COUNT(rules); r++)
+            if (p->op == rules[r].op)
+                w = rules[r].f(t, w, g, s);
         in[0][i] = w;
         for (int k = 0; k < 3; k++)
             if (p->inputs > 2 + k && in[2 + k])
@@ -115,6 +148,12 @@ static const struct optest_case cases[] = {
     CASE("plain", rmsprop, 100, 0, 3, .rho = 0.9f, .epsilon = 1e-7f),
     CASE("momentum", rmsprop, 100, 8, 5, .rho = 0.9f, .epsilon = 1e-7f, .momentum = 0.9f),
     CASE("plain", adagrad, 100, 0, 3, .epsilon = 1e-7f),
+    CASE("1", adadelta, 1, 0, 4, .rho = 0.95f, .epsilon = 1e-7f),
+    CASE("plain", adadelta, 1001, 0, 4, .rho = 0.95f, .epsilon = 1e-3f),
+    CASE("1", adamax, 1, 0, 4, ADAM),
+    CASE("plain", adamax, 1001, 0, 4, ADAM),
+    CASE("1", lion, 1, 0, 3, .beta1 = 0.9f, .beta2 = 0.99f),
+    CASE("decay", lion, 1001, 0, 3, .beta1 = 0.9f, .beta2 = 0.99f, .weight_decay = 0.5f, .decay_end = 37),
     {.name = "one", .op = &qni_op_advance, .inputs = 1, .in = {{QN_I32, {1, {16}}}}, .fill = {OPTEST_INTEGER},
      .fill_max = {1000}, .ref = count},
 };

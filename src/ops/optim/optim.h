@@ -10,8 +10,8 @@
 /* Zero is not a default here: whoever fills this knows Keras's. */
 struct qni_update {
     float momentum;        /* SGD, RMSprop */
-    double beta1, beta2;   /* Adam */
-    float rho;             /* RMSprop */
+    double beta1, beta2;   /* Adam, Adamax, Lion */
+    float rho;             /* RMSprop, Adadelta */
     float epsilon;
     float weight_decay;    /* w -= lr * weight_decay * w before the step */
     float clipvalue;       /* 0: none; the scaled gradient is clamped to +- clipvalue */
@@ -24,8 +24,12 @@ struct qni_update {
  *   sgd      slot 0 momentum, only where momentum is not 0
  *   adam     slot 0 m, slot 1 v, slot 2 the largest v, only with amsgrad
  *   rmsprop  slot 0 v, slot 1 mean gradient, only when centered, slot 2 momentum, only where it is not 0
- *   adagrad  slot 0 the sum of squares; Keras starts it at 0.1 */
-extern const struct qni_op qni_op_sgd, qni_op_adam, qni_op_rmsprop, qni_op_adagrad;
+ *   adagrad  slot 0 the sum of squares; Keras starts it at 0.1
+ *   adadelta slot 0 mean square of gradients, slot 1 of steps
+ *   adamax   slot 0 m, slot 1 the decaying largest |g|
+ *   lion     slot 0 m */
+extern const struct qni_op qni_op_sgd, qni_op_adam, qni_op_rmsprop, qni_op_adagrad, qni_op_adadelta, qni_op_adamax,
+    qni_op_lion;
 /* Which slots a rule with these attributes has: bit k. */
 unsigned qni_update_slots(const struct qni_op *op, const struct qni_update *attr);
 

@@ -10,12 +10,18 @@
 
 static const char *const tests[] = { "op/update", NULL };
 
-enum rule { RULE_SGD, RULE_ADAM, RULE_RMSPROP, RULE_ADAGRAD };
+/* The order of the kernel's QN_RULE. */
+enum rule { RULE_SGD, RULE_ADAM, RULE_RMSPROP, RULE_ADAGRAD, RULE_ADADELTA, RULE_ADAMAX, RULE_LION };
 
 static enum rule rule_of(const struct qni_op *op)
 {
-    return op == &qni_op_sgd ? RULE_SGD : op == &qni_op_adam ? RULE_ADAM : op == &qni_op_rmsprop ? RULE_RMSPROP :
-           RULE_ADAGRAD;
+    static const struct qni_op *const ops[] = { &qni_op_sgd, &qni_op_adam, &qni_op_rmsprop, &qni_op_adagrad,
+                                                &qni_op_adadelta, &qni_op_adamax, &qni_op_lion };
+    size_t i = 0;
+
+    while (ops[i] != op)
+        i++;
+    return (enum rule)i;
 }
 
 unsigned qni_update_slots(const struct qni_op *op, const struct qni_update *t)
@@ -24,7 +30,10 @@ unsigned qni_update_slots(const struct qni_op *op, const struct qni_update *t)
     case RULE_SGD: return t->momentum != 0;
     case RULE_ADAM: return t->amsgrad ? 7 : 3;
     case RULE_RMSPROP: return 1u | (t->centered ? 2 : 0) | (t->momentum != 0 ? 4 : 0);
-    case RULE_ADAGRAD: break;
+    case RULE_ADADELTA:
+    case RULE_ADAMAX: return 3;
+    case RULE_ADAGRAD:
+    case RULE_LION: break;
     }
     return 1;
 }
@@ -72,7 +81,10 @@ static int variant(const struct qni_problem *p)
     case RULE_SGD: return t->nesterov != 0;
     case RULE_ADAM: return t->amsgrad != 0;
     case RULE_RMSPROP: return t->centered != 0;
-    case RULE_ADAGRAD: break;
+    case RULE_ADAGRAD:
+    case RULE_ADADELTA:
+    case RULE_ADAMAX:
+    case RULE_LION: break;
     }
     return 0;
 }
@@ -98,6 +110,18 @@ static void numbers(const struct qni_problem *p, float out[4])
     case RULE_RMSPROP:
         out[0] = t->rho;
         out[1] = t->momentum;
+        break;
+    case RULE_ADADELTA:
+        out[0] = t->rho;
+        break;
+    case RULE_ADAMAX:
+        out[0] = (float)(1 - (double)t->beta1);
+        out[1] = (float)t->beta2;
+        out[2] = (float)log((double)t->beta1);
+        break;
+    case RULE_LION:
+        out[0] = (float)t->beta1;
+        out[1] = (float)t->beta2;
         break;
     case RULE_ADAGRAD:
         break;
@@ -159,22 +183,17 @@ static const struct qni_algo *const algos[] = { &lanes, &vector, NULL };
 
 #define UPDATES (1u << 0 | 1u << 2 | 1u << 3 | 1u << 4)
 
-const struct qni_op qni_op_sgd = {
-    .name = "sgd", .family = "optim", .attr_bytes = sizeof(struct qni_update), .min_inputs = 2, .max_inputs = 6,
-    .flags = QNI_OP_NO_GRADIENT, .updates = UPDATES, .shape = shape, .algos = algos, .tests = tests, .dtypes = "f32",
-};
-const struct qni_op qni_op_adam = {
-    .name = "adam", .family = "optim", .attr_bytes = sizeof(struct qni_update), .min_inputs = 2, .max_inputs = 6,
-    .flags = QNI_OP_NO_GRADIENT, .updates = UPDATES, .shape = shape, .algos = algos, .tests = tests, .dtypes = "f32",
-};
-const struct qni_op qni_op_rmsprop = {
-    .name = "rmsprop", .family = "optim", .attr_bytes = sizeof(struct qni_update), .min_inputs = 2, .max_inputs = 6,
-    .flags = QNI_OP_NO_GRADIENT, .updates = UPDATES, .shape = shape, .algos = algos, .tests = tests, .dtypes = "f32",
-};
-const struct qni_op qni_op_adagrad = {
-    .name = "adagrad", .family = "optim", .attr_bytes = sizeof(struct qni_update), .min_inputs = 2, .max_inputs = 6,
-    .flags = QNI_OP_NO_GRADIENT, .updates = UPDATES, .shape = shape, .algos = algos, .tests = tests, .dtypes = "f32",
-};
+#define RULE(id) \
+    { .name = id, .family = "optim", .attr_bytes = sizeof(struct qni_update), .min_inputs = 2, .max_inputs = 6, \
+      .flags = QNI_OP_NO_GRADIENT, .updates = UPDATES, .shape = shape, .algos = algos, .tests = tests, .dtypes = "f32" }
+
+const struct qni_op qni_op_sgd = RULE("sgd");
+const struct qni_op qni_op_adam = RULE("adam");
+const struct qni_op qni_op_rmsprop = RULE("rmsprop");
+const struct qni_op qni_op_adagrad = RULE("adagrad");
+const struct qni_op qni_op_adadelta = RULE("adadelta");
+const struct qni_op qni_op_adamax = RULE("adamax");
+const struct qni_op qni_op_lion = RULE("lion");
 
 /* ---- the step counter ---- */
 
