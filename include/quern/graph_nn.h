@@ -157,6 +157,29 @@ QN_API qn_val qn_graph_absolute_error(qn_graph *g, qn_val x, qn_val t, qn_val we
 /** d^2 / 2 for d = |x - t| up to delta, then delta d - delta^2 / 2; mean over the last axis. Source: Keras 3 Huber. */
 QN_API qn_val qn_graph_huber(qn_graph *g, qn_val x, qn_val t, qn_val weight, const qn_graph_loss_opt *opt);
 
+/* The rest are made of other operations; x, t [..,D] f32; of the options reduction alone counts. */
+
+/** log(cosh(x - t)), mean over the last axis. Source: Keras 3 LogCosh. */
+QN_API qn_val qn_graph_log_cosh(qn_graph *g, qn_val x, qn_val t, qn_val weight, const qn_graph_loss_opt *opt);
+/** max(1 - t x, 0), mean over the last axis; t is -1 or 1, or everywhere 0 or 1. Source: Keras 3 Hinge. */
+QN_API qn_val qn_graph_hinge(qn_graph *g, qn_val x, qn_val t, qn_val weight, const qn_graph_loss_opt *opt);
+/** max(1 - t x, 0)^2, otherwise as qn_graph_hinge(). Source: Keras 3 SquaredHinge. */
+QN_API qn_val qn_graph_squared_hinge(qn_graph *g, qn_val x, qn_val t, qn_val weight, const qn_graph_loss_opt *opt);
+/** max(1 + max((1 - t) x) - sum(t x), 0) over the last axis; t one-hot. Source: Keras 3 CategoricalHinge. */
+QN_API qn_val qn_graph_categorical_hinge(qn_graph *g, qn_val x, qn_val t, qn_val weight, const qn_graph_loss_opt *opt);
+/** Sum over the last axis of t log(t / x), both clipped to [1e-7, 1]. Source: Keras 3 KLDivergence. */
+QN_API qn_val qn_graph_kl_divergence(qn_graph *g, qn_val x, qn_val t, qn_val weight, const qn_graph_loss_opt *opt);
+/** x - t log(x + 1e-7), mean over the last axis. Source: Keras 3 Poisson. */
+QN_API qn_val qn_graph_poisson(qn_graph *g, qn_val x, qn_val t, qn_val weight, const qn_graph_loss_opt *opt);
+/** Minus the cosine of the angle between x and t along the last axis. Source: Keras 3 CosineSimilarity. */
+QN_API qn_val qn_graph_cosine_similarity(qn_graph *g, qn_val x, qn_val t, qn_val weight, const qn_graph_loss_opt *opt);
+/** (log(1 + t) - log(1 + x))^2 of both from 1e-7, mean over the last axis. Source: Keras 3 MeanSquaredLogarithmicError. */
+QN_API qn_val qn_graph_squared_logarithmic_error(qn_graph *g, qn_val x, qn_val t, qn_val weight,
+                                                 const qn_graph_loss_opt *opt);
+/** 100 |t - x| / max(|t|, 1e-7), mean over the last axis. Source: Keras 3 MeanAbsolutePercentageError. */
+QN_API qn_val qn_graph_absolute_percentage_error(qn_graph *g, qn_val x, qn_val t, qn_val weight,
+                                                 const qn_graph_loss_opt *opt);
+
 QN_END_DECLS
 
 #endif

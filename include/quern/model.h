@@ -22,7 +22,16 @@ typedef enum qn_loss {
     QN_BINARY_CROSSENTROPY,             /**< targets: 0 or 1, of the output's shape, f32 */
     QN_MSE,                             /**< mean squared error */
     QN_MAE,                             /**< mean absolute error */
-    QN_HUBER                            /**< delta 1 */
+    QN_HUBER,                           /**< delta 1 */
+    QN_LOG_COSH,                        /**< log(cosh(error)) */
+    QN_HINGE,                           /**< targets: -1 or 1, or everywhere 0 or 1 */
+    QN_SQUARED_HINGE,                   /**< the same, squared */
+    QN_CATEGORICAL_HINGE,               /**< targets: one-hot [N,C] */
+    QN_KL_DIVERGENCE,                   /**< targets: probabilities [N,C]; so are the outputs */
+    QN_POISSON,                         /**< outputs: rates, above 0 */
+    QN_COSINE_SIMILARITY,               /**< minus the cosine: -1 where outputs point where targets do */
+    QN_MSLE,                            /**< mean squared logarithmic error */
+    QN_MAPE                             /**< mean absolute percentage error */
 } qn_loss;
 
 /** Metrics, worked out on the device. QN_METRIC_NONE ends a list. */
@@ -31,7 +40,10 @@ typedef enum qn_metric {
     QN_ACCURACY,     /**< of the kind that fits the loss: sparse, categorical or binary (above 0.5) */
     QN_TOP_K,        /**< the target is among the k largest; top_k of the options, 0: 5 */
     QN_METRIC_MSE,
-    QN_METRIC_MAE
+    QN_METRIC_MAE,
+    QN_METRIC_RMSE,  /**< root of the mean squared error */
+    QN_PRECISION,    /**< of outputs above 0.5, the share whose targets are not 0; 0 where there are none */
+    QN_RECALL        /**< of targets that are not 0, the share whose outputs are above 0.5; 0 where there are none */
 } qn_metric;
 
 /** Most outputs a model has. */
@@ -47,6 +59,7 @@ typedef struct qn_compile_opt {
     float label_smoothing;                /**< cross-entropies but the sparse one */
     qn_metric metrics[QN_MAX_METRICS];    /**< of the first output; see output_metrics */
     int top_k;                            /**< for QN_TOP_K; 0: 5 */
+    bool weighted_metrics;                /**< metrics weigh samples as the loss does; default: each counts once, as Keras */
     qn_loss losses[QN_MAX_OUTPUTS];       /**< by output */
     float loss_weights[QN_MAX_OUTPUTS];   /**< 0: 1 */
     uint64_t seed;                        /**< of the initial weights, dropout and shuffling */

@@ -201,13 +201,13 @@ static const struct qni_field dot_fields[] = {
     { 0 }
 };
 
-/* x over its length along an axis; 0 where the length is. */
+/* x over its length along an axis, which counts as 1e-7 at least: Keras's epsilon. */
 static qn_val unit(qn_model *m, qn_val x, int axis)
 {
-    qn_val inverse = qn_graph_rsqrt(m->g, qn_graph_reduce_sum_squares(m->g, x, &axis, 1, true));
+    qn_val square = qn_graph_reduce_sum_squares(m->g, x, &axis, 1, true);
 
-    inverse = qn_graph_minimum(m->g, inverse, qn_graph_fill_like(m->g, inverse, QN_F32, 1e7f)); /* Keras's epsilon */
-    return qn_graph_mul(m->g, x, inverse);
+    square = qn_graph_maximum(m->g, square, qn_graph_fill_like(m->g, square, QN_F32, 1e-14f));
+    return qn_graph_mul(m->g, x, qn_graph_rsqrt(m->g, square));
 }
 
 static qn_val build_dot(qn_model *m, struct qni_layer *l, const qn_val *in, int n)

@@ -20,13 +20,13 @@ static qn_status check(const qn_model *m, const qn_compile_opt *o)
         if (o->reserved[i])
             return qni_error(QN_E_ARG, "reserved[%zu] of the options is not zero", i);
     for (int i = 0; i < QN_MAX_OUTPUTS; i++) {
-        if ((unsigned)loss_of(o, i) > QN_HUBER)
+        if ((unsigned)loss_of(o, i) > QN_MAPE)
             return qni_error(QN_E_ARG, "there is no loss %d", (int)loss_of(o, i));
         if (i >= m->outputs && (o->losses[i] || o->loss_weights[i] != 0.0f))
             return qni_error(QN_E_ARG, "there is a loss for output %d, the model has %d outputs", i, m->outputs);
     }
     for (int i = 0; i < QN_MAX_METRICS; i++)
-        if ((unsigned)o->metrics[i] > QN_METRIC_MAE)
+        if ((unsigned)o->metrics[i] > QN_RECALL)
             return qni_error(QN_E_ARG, "there is no metric %d", (int)o->metrics[i]);
     if (o->top_k < 0 || !(o->label_smoothing >= 0.0f && o->label_smoothing < 1.0f))
         return qni_error(QN_E_ARG, "top_k or label_smoothing is out of range");
@@ -86,6 +86,12 @@ static qn_val weight_of(qn_model *m, int output, qn_val weight, bool mean)
     return weight.id ? qn_graph_mul(m->g, w, qni_layer_mask_against(m, weight, w)) : w;
 }
 
+/* Losses made of other operations, from QN_LOG_COSH on. */
+static qn_val (*const composed[])(qn_graph *, qn_val, qn_val, qn_val, const qn_graph_loss_opt *) = {
+    qn_graph_log_cosh, qn_graph_hinge, qn_graph_squared_hinge, qn_graph_categorical_hinge, qn_graph_kl_divergence,
+    qn_graph_poisson, qn_graph_cosine_similarity, qn_graph_squared_logarithmic_error, qn_graph_absolute_percentage_error,
+};
+
 static qn_val add_loss(qn_model *m, int output, qn_val weight)
 {
     const qn_compile_opt *o = &m->opt;
@@ -97,6 +103,8 @@ static qn_val add_loss(qn_model *m, int output, qn_val weight)
     if (loss == QN_LOSS_NONE)
         return (qn_val){ 0 };
     in[2] = weight_of(m, output, weight, true);
+    if (loss >= QN_LOG_COSH)
+        return composed[loss - QN_LOG_COSH](m->g, in[0], in[1], in[2], NULL);
     switch (loss) {
     case QN_LOSS_NONE: break;
     case QN_SPARSE_CATEGORICAL_CROSSENTROPY:
@@ -110,6 +118,7 @@ static qn_val add_loss(qn_model *m, int output, qn_val weight)
     case QN_MSE: point.kind = QNI_SQUARED; break;
     case QN_MAE: point.kind = QNI_ABSOLUTE; break;
     case QN_HUBER: point.kind = QNI_HUBER; break;
+    default: break; /* composed, above */
     }
     return qni_node_add(m->g, &qni_op_pointwise_loss, &point, in, 3, NULL);
 }
@@ -164,6 +173,9 @@ static const char *metric_name(qn_metric metric)
     case QN_TOP_K: return "top_k";
     case QN_METRIC_MSE: return "mse";
     case QN_METRIC_MAE: return "mae";
+    case QN_METRIC_RMSE: return "rmse";
+    case QN_PRECISION: return "precision";
+    case QN_RECALL: return "recall";
     case QN_METRIC_NONE: break;
     }
     return "?";
@@ -174,12 +186,27 @@ static qn_val meter_value(const qn_model *m, int index)
     return (qn_val){ m->g->variable[m->meter[index].variable].value };
 }
 
+/* Precision: the mean of targets as 0 or 1, weighed by predictions as 0 or 1; recall the other way round. */
+static void sum_ratio(qn_model *m, bool recall, const qn_val in[4])
+{
+    const qn_val threshold = qn_graph_fill(m->g, QN_F32, 0, NULL, m->opt.from_logits ? 0.0f : 0.5f);
+    const qn_val zero = qn_graph_fill(m->g, QN_F32, 0, NULL, 0.0f);
+    qn_val said = qn_graph_cast(m->g, qn_graph_greater(m->g, in[1], threshold), QN_F32);
+    qn_val is = qn_graph_cast(m->g, qn_graph_not_equal(m->g, in[2], zero), QN_F32);
+    qn_val mean[3] = { in[0], recall ? said : is, recall ? is : said };
+
+    if (in[3].id)
+        mean[2] = qn_graph_mul(m->g, mean[2], qni_layer_mask_against(m, in[3], mean[2]));
+    qni_node_add(m->g, &qni_op_metric_mean, NULL, mean, 3, NULL);
+}
+
 /* Nodes that sum up the first output's metrics. */
 static void sum_metric(qn_model *m, qn_metric metric, int index, qn_val weight)
 {
     qn_val in[4] = { meter_value(m, index), m->output[0], m->target[0], weight_of(m, 0, weight, false) };
     qn_loss loss = loss_of(&m->opt, 0);
-    struct qni_metric_class class = { .dense = loss == QN_CATEGORICAL_CROSSENTROPY,
+    struct qni_metric_class class = { .dense = loss == QN_CATEGORICAL_CROSSENTROPY || loss == QN_CATEGORICAL_HINGE ||
+                                               loss == QN_KL_DIVERGENCE || loss == QN_COSINE_SIMILARITY,
                                       .top = metric == QN_TOP_K ? (m->opt.top_k ? m->opt.top_k : 5) : 0 };
     struct qni_metric_pointwise point = { .kind = metric == QN_METRIC_MAE ? QNI_METRIC_ABSOLUTE : QNI_METRIC_SQUARED };
     bool by_class = loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY || class.dense;
@@ -190,6 +217,13 @@ static void sum_metric(qn_model *m, qn_metric metric, int index, qn_val weight)
     }
     if (metric == QN_TOP_K || (loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY && metric != QN_ACCURACY)) {
         qni_graph_fail(m->g, qni_error(QN_E_ARG, "the metric %s does not fit the loss", metric_name(metric)));
+        return;
+    }
+    if (metric == QN_PRECISION || metric == QN_RECALL) {
+        if (m->opt.from_logits && loss == QN_CATEGORICAL_CROSSENTROPY)
+            qni_graph_fail(m->g, qni_error(QN_E_ARG, "the metric %s needs probabilities", metric_name(metric)));
+        else
+            sum_ratio(m, metric == QN_RECALL, in);
         return;
     }
     if (metric == QN_ACCURACY) {
@@ -232,7 +266,7 @@ static qn_status add_losses(qn_model *m, int variant, int whole, const int *each
             sum_loss(m, each[i], part[i]);
     for (int i = 0; i < QN_MAX_METRICS; i++)
         if (m->opt.metrics[i])
-            sum_metric(m, m->opt.metrics[i], metric[i], weight);
+            sum_metric(m, m->opt.metrics[i], metric[i], m->opt.weighted_metrics ? weight : (qn_val){ 0 });
     m->update_last[variant] = m->g->nodes;
     return qni_graph_status(m->g);
 }
@@ -267,8 +301,11 @@ static qn_status add_objective(qn_model *m)
             return st;
     }
     for (int i = 0; i < QN_MAX_METRICS; i++)
-        if (m->opt.metrics[i] && (st = add_meter(m, metric_name(m->opt.metrics[i]), &metric[i])))
-            return st;
+        if (m->opt.metrics[i]) {
+            if ((st = add_meter(m, metric_name(m->opt.metrics[i]), &metric[i])))
+                return st;
+            m->meter[metric[i]].metric = m->opt.metrics[i];
+        }
     if (!(st = add_losses(m, 0, whole, each, metric)))
         st = add_losses(m, 1, whole, each, metric);
     return st;

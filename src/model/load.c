@@ -305,6 +305,11 @@ static qn_status get_compile(const struct qni_json_at *root, qn_compile_opt *c)
     c->top_k = (int)v;
     for (int i = 0; i < QN_MAX_OUTPUTS; i++)
         c->losses[i] = (qn_loss)names[i];
+    /* Before this was there, weights were the metrics' too. */
+    c->weighted_metrics = true;
+    if (qni_json_find(&child, &at, "weighted_metrics") && (st = qni_json_bool(&child, &c->weighted_metrics)))
+        return st;
+    memset(&child, 0, sizeof(child));
     while (qni_json_next(&list, &child) && n < QN_MAX_OUTPUTS) {
         double d;
 

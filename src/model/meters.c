@@ -73,6 +73,13 @@ double qn_logs_get(const qn_logs *logs, const char *name)
 void qni_meters_logs(const qn_model *m, float (*from)[4], const char *prefix, qn_logs *out)
 {
     for (int i = 0; i < m->meters; i++) {
-        qni_logs_add(out, prefix, m->meter[i].name, qni_metric_value(from[i]));
+        const qn_metric metric = m->meter[i].metric;
+        double v = qni_metric_value(from[i]);
+
+        if (metric == QN_METRIC_RMSE)
+            v = sqrt(v);
+        else if ((metric == QN_PRECISION || metric == QN_RECALL) && from[i][2] == 0.0f)
+            v = 0.0; /* as Keras: nothing found is no success */
+        qni_logs_add(out, prefix, m->meter[i].name, v);
     }
 }

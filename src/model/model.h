@@ -31,6 +31,7 @@ struct qni_cached_plan {
 struct qni_meter {
     char name[32];
     int variable;                    /* of the graph: [4] f32, see ops/metric */
+    qn_metric metric;                /* QN_METRIC_NONE: a loss */
 };
 
 /* A copy of everything that training changes, on the host: keep.c. */

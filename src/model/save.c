@@ -17,10 +17,13 @@ const char *const qni_loss_names[QNI_LOSSES] = {
     [QN_LOSS_NONE] = "none", [QN_SPARSE_CATEGORICAL_CROSSENTROPY] = "sparse_categorical_crossentropy",
     [QN_CATEGORICAL_CROSSENTROPY] = "categorical_crossentropy", [QN_BINARY_CROSSENTROPY] = "binary_crossentropy",
     [QN_MSE] = "mse", [QN_MAE] = "mae", [QN_HUBER] = "huber",
+    [QN_LOG_COSH] = "log_cosh", [QN_HINGE] = "hinge", [QN_SQUARED_HINGE] = "squared_hinge",
+    [QN_CATEGORICAL_HINGE] = "categorical_hinge", [QN_KL_DIVERGENCE] = "kl_divergence", [QN_POISSON] = "poisson",
+    [QN_COSINE_SIMILARITY] = "cosine_similarity", [QN_MSLE] = "msle", [QN_MAPE] = "mape",
 };
 const char *const qni_metric_names[QNI_METRICS] = {
     [QN_METRIC_NONE] = "none", [QN_ACCURACY] = "accuracy", [QN_TOP_K] = "top_k", [QN_METRIC_MSE] = "mse",
-    [QN_METRIC_MAE] = "mae",
+    [QN_METRIC_MAE] = "mae", [QN_METRIC_RMSE] = "rmse", [QN_PRECISION] = "precision", [QN_RECALL] = "recall",
 };
 const char *const qni_optimizer_names[QNI_OPTIMIZERS] = {
     [QN_OPTIMIZER_NONE] = "none", [QN_OPTIMIZER_SGD] = "sgd", [QN_OPTIMIZER_ADAM] = "adam",
@@ -139,6 +142,7 @@ static void put_compile(struct qni_json_out *o, const qn_model *m)
     qni_json_put_bool(o, "from_logits", c->from_logits);
     qni_json_put_float(o, "label_smoothing", c->label_smoothing);
     qni_json_put_int(o, "top_k", c->top_k);
+    qni_json_put_bool(o, "weighted_metrics", c->weighted_metrics);
     qni_json_open(o, "metrics", '[');
     for (int i = 0; i < QN_MAX_METRICS; i++)
         qni_json_put_text(o, NULL, qni_metric_names[c->metrics[i]]);

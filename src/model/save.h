@@ -4,8 +4,8 @@
 
 #include "model/model.h"
 
-#define QNI_LOSSES (QN_HUBER + 1)
-#define QNI_METRICS (QN_METRIC_MAE + 1)
+#define QNI_LOSSES (QN_MAPE + 1)
+#define QNI_METRICS (QN_RECALL + 1)
 #define QNI_OPTIMIZERS (QN_OPTIMIZER_LION + 1)
 #define QNI_SCHEDULES (QN_SCHEDULE_POLYNOMIAL + 1)
 

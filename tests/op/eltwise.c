@@ -331,6 +331,7 @@ static const struct kind_case kinds[] = {
     {QNI_ELT_IS_FINITE, {U}},
     {QNI_ELT_WHERE, {Z, U, U}, .grad = true, .no_grad = 1},
     {QNI_ELT_CLIP, {D}, .alpha = -0.51f, .beta = 0.27f, .grad = true},
+    {QNI_ELT_CLIP, {D}, .alpha = -0.51f, .beta = INFINITY, .grad = true},
     {QNI_ELT_AFFINE, {U}, .alpha = 0.3f, .beta = -2, .grad = true},
 };
 

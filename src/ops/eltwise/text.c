@@ -323,12 +323,15 @@ static void add_draw(struct qni_elt_writer *w, int j, bool again)
 
 static void add_number(struct qni_elt_writer *w, int j, bool beta)
 {
+    const float v = beta ? w->e->code[j].beta : w->e->code[j].alpha;
     char number[32];
 
     if (qni_elt_takes_numbers(w->e->code[j].kind))
         qni_text_add(&w->text, "%s%d", beta ? "beta" : "alpha", j);
+    else if (v - v != 0.0f) /* not a number in C */
+        qni_text_add(&w->text, "%s", v != v ? "NAN" : v > 0.0f ? "INFINITY" : "(-INFINITY)");
     else
-        qni_text_add(&w->text, "(%sf)", qni_float_text(beta ? w->e->code[j].beta : w->e->code[j].alpha, number, sizeof(number)));
+        qni_text_add(&w->text, "(%sf)", qni_float_text(v, number, sizeof(number)));
 }
 
 /* The kind's text with the operands' names. */
