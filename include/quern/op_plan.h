@@ -17,6 +17,7 @@
 #define QUERN_OP_PLAN_H
 
 #include <quern/op.h>
+#include <quern/optim.h>
 
 QN_BEGIN_DECLS
 
@@ -47,8 +48,9 @@ typedef struct qn_op_conv2d_opt {
     int groups;            /**< default 1 */
     qn_padding padding;    /**< default valid */
     int pad[4];            /**< top, bottom, left, right, for QN_EXPLICIT */
-    bool bias;             /**< forward alone: a third input [K] is added */
-    qn_act act;            /**< forward alone: applied last */
+    int output_padding[2]; /**< transposed alone: rows and columns more at the end; 0: as Keras's None */
+    bool bias;             /**< forward and transposed alone: one more input [K] is added */
+    qn_act act;            /**< forward and transposed alone: applied last */
     float act_alpha;       /**< the activation's parameter, as it is */
     const char *algorithm; /**< by its name in `quern ops`; NULL: chosen */
     uintptr_t reserved[4]; /**< must be zero */
@@ -79,6 +81,14 @@ QN_API qn_status qn_op_conv2d_backward_data_plan(qn_op **out, qn_device *dev, co
  */
 QN_API qn_status qn_op_conv2d_backward_filter_plan(qn_op **out, qn_device *dev, const qn_shape *x, const qn_shape *dy,
                                                    const int filter[2], const qn_op_conv2d_opt *opt);
+
+/**
+ * Transposed convolution: what the data gradient does, of the size Keras 3 Conv2DTranspose gives it.
+ *
+ * x [N,P,Q,C], w [R,S,K,C] f32, y [N,H,W,K]; no groups. Inputs of qn_op_run(): x, w, bias if there is one.
+ */
+QN_API qn_status qn_op_conv2d_transpose_plan(qn_op **out, qn_device *dev, const qn_shape *x, const qn_shape *w,
+                                             const qn_op_conv2d_opt *opt);
 
 /** Options of planned pooling. */
 typedef struct qn_op_pool2d_opt {
@@ -141,6 +151,166 @@ typedef enum qn_reduction {
  */
 QN_API qn_status qn_op_reduce_plan(qn_op **out, qn_device *dev, const qn_shape *x, qn_reduction kind, const int *axes,
                                    int n, bool keep);
+
+/** Options of planned batch normalisation. */
+typedef struct qn_op_batch_norm_opt {
+    float epsilon;         /**< added to the variance; default 1e-3 */
+    float momentum;        /**< of the moving averages; default 0.99 */
+    bool no_gamma;         /**< that input is NULL at qn_op_run(): 1 */
+    bool no_beta;          /**< that input is NULL at qn_op_run(): 0 */
+    bool no_moving;        /**< those two inputs are NULL at qn_op_run() */
+    const char *algorithm; /**< by its name in `quern ops`; NULL: chosen */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_op_batch_norm_opt;
+
+/**
+ * Batch normalisation with the batch's statistics: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta.
+ *
+ * x [..,C] f32. Inputs of qn_op_run(): x, gamma [C], beta [C], moving mean [C], moving variance [C]; the moving ones are
+ * updated where they lie. Outputs: y, mean [C], 1 / standard deviation [C], which the gradient takes.
+ */
+QN_API qn_status qn_op_batch_norm_plan(qn_op **out, qn_device *dev, const qn_shape *x, const qn_op_batch_norm_opt *opt);
+
+/** Its gradient. Inputs: dy, x, gamma, mean, 1 / standard deviation. Outputs: dx, dgamma [C], dbeta [C]. */
+QN_API qn_status qn_op_batch_norm_backward_plan(qn_op **out, qn_device *dev, const qn_shape *x,
+                                                const qn_op_batch_norm_opt *opt);
+
+/** The same with a mean and variance that are given. Inputs: x, gamma, beta, mean, variance. Output: y. */
+QN_API qn_status qn_op_batch_norm_inference_plan(qn_op **out, qn_device *dev, const qn_shape *x,
+                                                 const qn_op_batch_norm_opt *opt);
+
+/** The gradient of qn_op_act_plan()'s input, but for those over an axis. Inputs: dy, x, y. */
+QN_API qn_status qn_op_act_backward_plan(qn_op **out, qn_device *dev, const qn_shape *x, qn_act act, float alpha);
+
+/** Element-wise functions of one operand; quern/graph_math.h has their formulas. */
+typedef enum qn_unary {
+    QN_UNARY_NEG = 0, QN_UNARY_ABS, QN_UNARY_SIGN, QN_UNARY_EXP, QN_UNARY_LOG, QN_UNARY_SQRT, QN_UNARY_RSQRT,
+    QN_UNARY_SQUARE, QN_UNARY_RECIPROCAL, QN_UNARY_SIN, QN_UNARY_COS, QN_UNARY_FLOOR, QN_UNARY_CEIL, QN_UNARY_ROUND,
+    QN_UNARY_ERF
+} qn_unary;
+
+/** Element-wise functions of two operands; comparisons give u8, 0 or 1. */
+typedef enum qn_binary {
+    QN_BINARY_ADD = 0, QN_BINARY_SUB, QN_BINARY_MUL, QN_BINARY_DIV, QN_BINARY_POW, QN_BINARY_MINIMUM, QN_BINARY_MAXIMUM,
+    QN_BINARY_EQUAL, QN_BINARY_NOT_EQUAL, QN_BINARY_LESS, QN_BINARY_LESS_EQUAL, QN_BINARY_GREATER,
+    QN_BINARY_GREATER_EQUAL
+} qn_binary;
+
+/** y = f(x), f32, element by element. */
+QN_API qn_status qn_op_unary_plan(qn_op **out, qn_device *dev, qn_unary f, const qn_shape *x);
+/** y = f(a, b), f32; the shapes broadcast as numpy's. Inputs: a, b. */
+QN_API qn_status qn_op_binary_plan(qn_op **out, qn_device *dev, qn_binary f, const qn_shape *a, const qn_shape *b);
+/** y = condition != 0 ? a : b; condition u8, a and b f32, all broadcast. Inputs: condition, a, b. */
+QN_API qn_status qn_op_where_plan(qn_op **out, qn_device *dev, const qn_shape *condition, const qn_shape *a,
+                                  const qn_shape *b);
+/** y = min(max(x, least), most), f32. */
+QN_API qn_status qn_op_clip_plan(qn_op **out, qn_device *dev, const qn_shape *x, float least, float most);
+
+/* ---- shapes; x and y of dtype ---- */
+
+/** Axis a of y is axis axes[a] of x. @param axes [rank of x] each once; NULL: the opposite order */
+QN_API qn_status qn_op_transpose_plan(qn_op **out, qn_device *dev, qn_dtype dtype, const qn_shape *x, const int *axes);
+/** x[0] .. x[n-1], 8 at most, one after the other along an axis; negative from the end. Inputs: all of them. */
+QN_API qn_status qn_op_concat_plan(qn_op **out, qn_device *dev, qn_dtype dtype, const qn_shape *x, int n, int axis);
+/** Part of x, as qn_graph_slice(); one of these for each part splits. step NULL: 1 everywhere. */
+QN_API qn_status qn_op_slice_plan(qn_op **out, qn_device *dev, qn_dtype dtype, const qn_shape *x, int axes,
+                                  const int64_t *start, const int64_t *stop, const int64_t *step);
+/** x with before[a] and after[a] times `value` around axis a, for the first `axes` axes. */
+QN_API qn_status qn_op_pad_plan(qn_op **out, qn_device *dev, qn_dtype dtype, const qn_shape *x, int axes,
+                                const int64_t *before, const int64_t *after, float value);
+/** y[..,i..,..] = x[..,index[i..],..], as qn_graph_gather(). index i32. Inputs: x, index. */
+QN_API qn_status qn_op_gather_plan(qn_op **out, qn_device *dev, qn_dtype dtype, const qn_shape *x, const qn_shape *index,
+                                   int axis);
+/** Its gradient: y of shape `shape` is zeros with values added up by index, in the order of the index. Inputs: values, index. */
+QN_API qn_status qn_op_scatter_add_plan(qn_op **out, qn_device *dev, const qn_shape *values, const qn_shape *index,
+                                        const qn_shape *shape, int axis);
+/** [.., depth] f32: 1 where k = index, else 0. index i32. */
+QN_API qn_status qn_op_one_hot_plan(qn_op **out, qn_device *dev, const qn_shape *index, int64_t depth);
+
+/* ---- losses, metrics, optimizers, dropout ---- */
+
+/** Losses that are operations of their own. */
+typedef enum qn_op_loss {
+    QN_OP_SPARSE_CROSS_ENTROPY = 0, /**< targets: classes i32 [..] */
+    QN_OP_CROSS_ENTROPY,            /**< targets: distributions [..,C] */
+    QN_OP_BINARY_CROSS_ENTROPY,     /**< targets: 0 to 1 [..,C] */
+    QN_OP_SQUARED_ERROR,
+    QN_OP_ABSOLUTE_ERROR,
+    QN_OP_HUBER
+} qn_op_loss;
+
+/** Options of planned losses. */
+typedef struct qn_op_loss_opt {
+    bool probabilities;    /**< cross-entropies: predictions are probabilities; default: logits */
+    float label_smoothing; /**< cross-entropies but the sparse one */
+    float delta;           /**< Huber; default 1 */
+    bool each;             /**< a loss for every sample; default: their mean */
+    bool weights;          /**< a third input of forward, f32, a weight for every sample */
+    const char *algorithm; /**< by its name in `quern ops`; NULL: chosen */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_op_loss_opt;
+
+/**
+ * A loss. Samples are all axes of x [..,C] f32 but the last.
+ *
+ * Inputs of qn_op_run(): x, targets, weights or NULL. Outputs: the loss, [] or a sample's each; cross-entropies have two
+ * more, which their gradient takes.
+ */
+QN_API qn_status qn_op_loss_plan(qn_op **out, qn_device *dev, qn_op_loss kind, const qn_shape *x,
+                                 const qn_op_loss_opt *opt);
+/** The gradient of x. Inputs: dloss, x, targets, weights or NULL, and of cross-entropies the two more outputs. */
+QN_API qn_status qn_op_loss_backward_plan(qn_op **out, qn_device *dev, qn_op_loss kind, const qn_shape *x,
+                                          const qn_op_loss_opt *opt);
+
+/** Metrics that are operations of their own. */
+typedef enum qn_op_metric {
+    QN_OP_SPARSE_ACCURACY = 0, /**< targets: classes i32 [..] */
+    QN_OP_ACCURACY,            /**< targets: distributions [..,C] */
+    QN_OP_BINARY_ACCURACY,     /**< predictions above 0.5 against targets [..,C] */
+    QN_OP_METRIC_SQUARED_ERROR,
+    QN_OP_METRIC_ABSOLUTE_ERROR
+} qn_op_metric;
+
+/**
+ * A metric, added to a state [4] f32 that starts as zeros: the value so far is (s[0] + s[1]) / (s[2] + s[3]).
+ *
+ * @param x    predictions [..,C] f32
+ * @param top  accuracies by class: the target is among so many largest; 0: the first largest
+ *
+ * Inputs of qn_op_run(): state (updated), x, targets. No outputs.
+ */
+QN_API qn_status qn_op_metric_plan(qn_op **out, qn_device *dev, qn_op_metric kind, const qn_shape *x, int top);
+
+/**
+ * One optimizer step over n parameters; qn_op_set_step() gives its number and learning rate.
+ *
+ * @param optimizer  clipping by value is done, by norm refused
+ * @param slots      receives the number of slots, or NULL
+ *
+ * Inputs of qn_op_run(): w [n] (updated), gradients [n], then three slots [n] (updated), NULL where the rule has none:
+ * SGD 0 with momentum; Adam 0, 1 and 2 with amsgrad; RMSprop 0, 1 when centered, 2 with momentum; Adagrad 0, which starts
+ * at `initial`; Adadelta and Adamax 0, 1; Lion 0. The others start as zeros. No outputs.
+ */
+QN_API qn_status qn_op_update_plan(qn_op **out, qn_device *dev, const qn_optimizer *optimizer, int64_t n,
+                                   int *slots);
+
+/** x [N,..] f32 with a share `rate` of its elements 0 and the others times 1 / (1 - rate), drawn by qn_op_set_step(). */
+QN_API qn_status qn_op_dropout_plan(qn_op **out, qn_device *dev, const qn_shape *x, float rate);
+
+/** Where in a training an operation stands. */
+typedef struct qn_op_step {
+    float lr;        /**< learning rate */
+    uint64_t step;   /**< steps before this one */
+    uint64_t sample; /**< samples before this batch */
+    uint64_t seed;   /**< of random numbers. The gradient of dropout is dropout of dy with the same numbers here */
+} qn_op_step;
+
+/**
+ * Set what optimizer steps and dropout go by in later runs; waits for earlier ones. All zero where it was never called.
+ *
+ * @retval QN_E_ARG  a NULL
+ */
+QN_API qn_status qn_op_set_step(qn_op *op, const qn_op_step *step);
 
 QN_END_DECLS
 

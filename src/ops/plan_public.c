@@ -86,6 +86,7 @@ static struct qni_conv conv_attr(const qn_op_conv2d_opt *opt)
 
     pair(a.stride, opt->stride);
     pair(a.dilation, opt->dilation);
+    pair(a.output_padding, opt->output_padding);
     for (int i = 0; i < 4; i++)
         a.pad[i] = opt->pad[i];
     return a;
@@ -141,6 +142,24 @@ qn_status qn_op_conv2d_backward_filter_plan(qn_op **out, qn_device *dev, const q
     a.filter[1] = filter[1];
     return plan(out, dev, &(struct request){ .op = &qni_op_conv2d_backward_filter, .attr = &a, .in = { x, dy },
                                              .inputs = 2, .algorithm = o->algorithm, .reserved = o->reserved });
+}
+
+qn_status qn_op_conv2d_transpose_plan(qn_op **out, qn_device *dev, const qn_shape *x, const qn_shape *w,
+                                      const qn_op_conv2d_opt *opt)
+{
+    const qn_op_conv2d_opt *o = opt ? opt : &conv_defaults;
+    struct qni_conv a = conv_attr(o);
+    qn_shape bias = { .rank = 1 };
+
+    if (out)
+        *out = NULL;
+    if (o->groups > 1)
+        return qni_error(QN_E_ARG, "a transposed convolution takes no groups");
+    if (w && w->rank > 1 && w->rank <= QN_MAX_RANK)
+        bias.dim[0] = w->dim[w->rank - 2];
+    return plan(out, dev, &(struct request){ .op = &qni_op_conv2d_backward_data, .attr = &a, .in = { x, w }, .inputs = 2,
+                                             .bias = o->bias ? &bias : NULL, .act = (int)o->act, .alpha = o->act_alpha,
+                                             .algorithm = o->algorithm, .reserved = o->reserved });
 }
 
 /* ---- pooling ---- */

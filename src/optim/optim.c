@@ -93,8 +93,8 @@ qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in)
     o.epsilon = given(o.epsilon, kinds[o.kind].epsilon);
     o.initial = given(o.initial, kinds[o.kind].initial);
     if (!in_range(o.lr, 0.0f, INFINITY) || isinf(o.lr) || !in_range(o.momentum, 0.0f, 1.0f) ||
-        !in_range(o.beta1, 0.0, 0.99999994) || !in_range(o.beta2, 0.0, 0.99999994) || !in_range(o.epsilon, 0.0f, 1e9f) ||
-        !in_range(o.rho, 0.0f, 0.99999994f) || !in_range(o.initial, 0.0f, 1e9f) ||
+        !in_range(o.beta1, 0.0, 0.99999994) || !in_range(o.beta2, 0.0, 0.99999994) ||
+        !in_range(o.rho, 0.0f, 0.99999994f) || !in_range(o.initial, 0.0f, 1e9f) || !in_range(o.epsilon, 0.0f, 1e9f) ||
         !in_range(o.weight_decay, 0.0f, 1e9f))
         return qni_error(QN_E_ARG, "a number of the optimizer is out of range");
     if (!in_range(o.clip_value, 0.0f, INFINITY) || !in_range(o.clip_norm, 0.0f, INFINITY) ||
@@ -110,11 +110,12 @@ qn_status qni_optimizer_resolve(qn_optimizer *out, const qn_optimizer *in)
 
 /* ---- the update of a training plan ---- */
 
-static const struct qni_op *rule(const qn_optimizer *o, struct qni_update *attr)
+const struct qni_op *qni_optimizer_rule(const qn_optimizer *o, struct qni_update *attr)
 {
     *attr = (struct qni_update){ .momentum = o->momentum, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
-                                 .rho = o->rho, .centered = o->centered, .weight_decay = o->weight_decay, .clipvalue = o->clip_value, .nesterov = o->nesterov,
-                                 .amsgrad = o->amsgrad, .decay_end = -1 };
+                                 .rho = o->rho, .centered = o->centered, .weight_decay = o->weight_decay,
+                                 .clipvalue = o->clip_value, .nesterov = o->nesterov, .amsgrad = o->amsgrad,
+                                 .decay_end = -1 };
     return kinds[o->kind].op;
 }
 
@@ -153,7 +154,7 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
 {
     const qn_optimizer *o = opt;
     struct qni_update attr;
-    const struct qni_op *op = rule(o, &attr);
+    const struct qni_op *op = qni_optimizer_rule(o, &attr);
     unsigned slots = qni_update_slots(op, &attr);
     qn_val in[6] = { weights, gradients }, scale = { 0 };
     int next = 0;
@@ -180,6 +181,6 @@ struct qni_optimizer qni_optimizer_plan(const qn_optimizer *o)
     struct qni_update attr;
 
     if (o->kind != QN_OPTIMIZER_NONE)
-        p.slots = __builtin_popcount(qni_update_slots(rule(o, &attr), &attr));
+        p.slots = __builtin_popcount(qni_update_slots(qni_optimizer_rule(o, &attr), &attr));
     return p;
 }
