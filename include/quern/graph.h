@@ -22,7 +22,9 @@
 
 QN_BEGIN_DECLS
 
+/** The variables of a graph on a device. */
 typedef struct qn_state qn_state;
+/** A graph at real sizes, ready to run. */
 typedef struct qn_plan qn_plan;
 
 /** How a variable starts: Keras's initialisers and their defaults. */
@@ -47,8 +49,8 @@ typedef enum qn_init {
 /** A variable of a graph. */
 typedef struct qn_variable_opt {
     const char *name;       /**< unique in the graph; required; copied */
-    int rank;
-    int64_t dim[QN_MAX_RANK];
+    int rank;               /**< axes */
+    int64_t dim[QN_MAX_RANK]; /**< [rank] their sizes, each fixed */
     qn_init init;           /**< default zeros */
     float init_scale;       /**< the initialiser's parameter */
     bool frozen;            /**< an optimizer does not change it */
@@ -116,6 +118,7 @@ QN_API void qn_state_destroy(qn_state **s);
 
 /** Copy a variable by name from or to the host and wait; bytes must be its size. @retval QN_E_ARG no such variable. */
 QN_API qn_status qn_state_write(qn_state *s, const char *name, const float *from, size_t bytes);
+/** The other way round. */
 QN_API qn_status qn_state_read(qn_state *s, const char *name, float *to, size_t bytes);
 
 /** What a plan is for. */
@@ -125,9 +128,9 @@ typedef struct qn_plan_opt {
     qn_val loss;            /**< a single f32: what is differentiated; id 0: forward only */
     bool update;            /**< the state's optimizer changes the variables after each run */
     const qn_val *output;   /**< [outputs] values to be read after a run */
-    int outputs;
+    int outputs;            /**< how many */
     const qn_val *wrt;      /**< [wrts] values whose gradients are read after a run, behind the outputs; without update */
-    int wrts;
+    int wrts;               /**< how many */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_plan_opt;
 

@@ -131,7 +131,7 @@ typedef struct qn_graph_loss_opt {
     bool probabilities;     /**< predictions are probabilities, clipped to [1e-7, 1 - 1e-7]; default: logits */
     float label_smoothing;  /**< distributions: t (1 - s) + s / C; binary: t (1 - s) + s / 2 */
     bool ignore;            /**< classes: samples of class ignore_class give 0, and a mean does not count them */
-    int ignore_class;
+    int ignore_class;       /**< with ignore */
     float delta;            /**< Huber: where the square ends; default 1 */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_graph_loss_opt;

@@ -11,7 +11,7 @@ if ! command -v doxygen >/dev/null; then
 fi
 mkdir -p "$out" || exit 1
 sed -e "s|@VERSION@|$version|; s|@OUTPUT@|$out|; s|@SOURCE@|$PWD|g" \
-    -e "s|@INPUT@|\"$PWD/include\" \"$PWD/docs\" \"$PWD/README.md\"|" docs/Doxyfile.in >"$out/Doxyfile"
+    -e "s|@INPUT@|\"$PWD/include\" \"$PWD/docs\" \"$PWD/README.md\" \"$PWD/CONTRIBUTING.md\"|" docs/Doxyfile.in >"$out/Doxyfile"
 doxygen "$out/Doxyfile" >"$out/log" 2>&1
 status=$?
 if [ $status -eq 0 ] && [ ! -s "$out/log" ]; then
