@@ -95,7 +95,11 @@ void QN_NAME(gru)(__global const QN_T *restrict x, long x0, __global const float
                 QN_VF sum[QN_MR][QN_J];
 
                 QN_TILE(sum, a + row * wide, wide, share.rows - row, w + w0 + (long)strip * U * (QN_J * QN_B), U);
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                 for (int i = 0; i < QN_MR; i++)
                     if (row + QN_ITEM_ROW + i < share.rows && strip * QN_B + QN_LANE < U)
                         QN_NAME(units)(&p, s, row + QN_ITEM_ROW + i, strip * QN_B + QN_LANE, sum[i]);

@@ -108,7 +108,11 @@ void QN_NAME(gru_before)(__global const QN_T *restrict x, long x0, __global cons
                     QN_VF sum[QN_MR][QN_J];
 
                     QN_TILE(sum, a + row * wide, wide, one.rows - row, by, U);
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                     for (int i = 0; i < QN_MR; i++) {
                         const int r = row + QN_ITEM_ROW + i;
 
@@ -116,7 +120,11 @@ void QN_NAME(gru_before)(__global const QN_T *restrict x, long x0, __global cons
                             continue;
                         if (phase == 1 && strip * QN_B + QN_LANE < U)
                             QN_NAME(gates)(&p, s, r, strip * QN_B + QN_LANE, sum[i]);
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                         for (int j = 0; j < QN_J; j++)
                             if (phase == 2 && (strip * QN_J + j) * QN_B + QN_LANE < U)
                                 QN_NAME(units)(&p, s, r, (strip * QN_J + j) * QN_B + QN_LANE, sum[i][j]);

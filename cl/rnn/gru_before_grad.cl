@@ -143,9 +143,17 @@ void QN_NAME(gru_before_grad)(__global const QN_T *restrict dy, long dy0, __glob
                     QN_VF sum[QN_MR][QN_J];
 
                     QN_TILE(sum, from, phase == 1 ? lda : U, share.rows - row, by, phase == 2 ? U : pass ? 2 * U : 0);
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                     for (int i = 0; i < QN_MR; i++)
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                         for (int j = 0; j < QN_J; j++) {
                             const int u = (strip * QN_J + j) * QN_B + QN_LANE, r = row + QN_ITEM_ROW + i;
 

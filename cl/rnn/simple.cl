@@ -73,9 +73,17 @@ void QN_NAME(simple)(__global const QN_T *restrict x, long x0, __global const fl
                 QN_VF sum[QN_MR][QN_J];
 
                 QN_TILE(sum, a + row * wide, wide, share.rows - row, w + w0 + (long)strip * U * (QN_J * QN_B), U);
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                 for (int i = 0; i < QN_MR; i++)
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                     for (int j = 0; j < QN_J; j++) {
                         const int u = (strip * QN_J + j) * QN_B + QN_LANE;
 

@@ -93,9 +93,17 @@ void QN_NAME(simple_grad)(__global const QN_T *restrict dy, long dy0, __global c
 
                 QN_TILE(sum, a + row * lda, lda, share.rows - row, w + w0 + strip * lda * (QN_J * QN_B),
                         pass ? U : 0);
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                 for (int i = 0; i < QN_MR; i++)
+#if QN_GPU
 #pragma unroll
+#else
+#pragma unroll 1 /* the units' work is long */
+#endif
                     for (int j = 0; j < QN_J; j++) {
                         const int u = (strip * QN_J + j) * QN_B + QN_LANE;
 

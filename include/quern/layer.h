@@ -11,6 +11,7 @@
 
 #include <quern/graph.h>
 #include <quern/layer_attention.h>
+#include <quern/layer_rnn.h>
 
 QN_BEGIN_DECLS
 

@@ -9,7 +9,7 @@ static const char *const act_names[] = {
     [QN_SELU] = "selu", [QN_GELU] = "gelu", [QN_GELU_TANH] = "gelu_tanh", [QN_SIGMOID] = "sigmoid",
     [QN_HARD_SIGMOID] = "hard_sigmoid", [QN_TANH] = "tanh", [QN_SOFTPLUS] = "softplus", [QN_SOFTSIGN] = "softsign",
     [QN_SWISH] = "swish", [QN_HARD_SWISH] = "hard_swish", [QN_MISH] = "mish", [QN_EXPONENTIAL] = "exponential",
-    [QN_SOFTMAX] = "softmax", [QN_LOG_SOFTMAX] = "log_softmax",
+    [QN_SOFTMAX] = "softmax", [QN_LOG_SOFTMAX] = "log_softmax", [QN_IDENTITY] = "identity",
 };
 
 static const char *const init_names[] = {

@@ -98,6 +98,18 @@ void qni_layer_mask_follow(qn_model *m, const struct qni_layer *l);
 /* mask with axes of size 1 behind its own, so that it broadcasts against x. */
 qn_val qni_layer_mask_against(qn_model *m, qn_val mask, qn_val x);
 
+/* ---- state.c: states of recurrent layers ---- */
+
+/* y has these states, for qn_rnn_state(). */
+void qni_layer_states_set(qn_model *m, qn_val y, const qn_val *state, int n);
+qn_val qni_layer_state_of(const qn_model *m, qn_val y, int which); /* id 0: none */
+/* A variable "layer/name" that begins at zero and is not trained. */
+qn_val qni_layer_state(qn_model *m, const struct qni_layer *l, const char *name, qn_shape shape);
+/* After each batch the variable gets the rows of value. */
+void qni_layer_carry(qn_model *m, qn_val variable, qn_val value);
+/* The nodes that do it. */
+void qni_layer_carry_nodes(qn_model *m);
+
 /* act(op(in) + bias): in the operation's epilogue as far as possible. */
 qn_val qni_layer_linear(qn_model *m, const struct qni_op *op, const void *attr, const qn_val *in, int n, qn_val bias,
                         qn_act act, float alpha);

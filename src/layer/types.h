@@ -18,7 +18,8 @@ extern const struct qni_layer_type qni_layer_dense, qni_layer_conv2d, qni_layer_
     qni_layer_cropping2d, qni_layer_upsampling1d, qni_layer_upsampling2d, qni_layer_permute, qni_layer_repeat_vector,
     qni_layer_subtract, qni_layer_average, qni_layer_maximum, qni_layer_minimum, qni_layer_dot,
     qni_layer_spatial_dropout1d, qni_layer_spatial_dropout2d, qni_layer_gaussian_noise, qni_layer_gaussian_dropout,
-    qni_layer_activity, qni_layer_rescaling, qni_layer_normalization;
+    qni_layer_fold_steps, qni_layer_unfold_steps, qni_layer_gru, qni_layer_lstm, qni_layer_rnn_state,
+    qni_layer_simple_rnn, qni_layer_activity, qni_layer_rescaling, qni_layer_normalization;
 
 /* Layers whose options are a qn_layer_opt. */
 #define QNI_PLAIN(kind, member) { #member, kind, offsetof(qn_layer_opt, member) }

@@ -260,6 +260,7 @@ static qn_status add_losses(qn_model *m, int variant, int whole, const int *each
     total = add_penalties(m, total);
     m->loss[variant] = total;
     m->update_first[variant] = m->g->nodes;
+    qni_layer_carry_nodes(m);
     sum_loss(m, whole, total);
     for (int i = 0; i < m->outputs; i++)
         if (each[i] >= 0)
@@ -329,6 +330,9 @@ qn_status qn_model_compile(qn_model *m, const qn_compile_opt *opt)
     m->opt = opt ? *opt : none;
     m->lr = m->optimizer.lr;
     m->update = qni_optimizer_plan(&m->optimizer);
+    m->carry_first = m->g->nodes;
+    qni_layer_carry_nodes(m);
+    m->carry_last = m->g->nodes;
     if ((st = add_objective(m)) || (st = qni_graph_status(m->g)) ||
         (st = qni_state_create(&m->state, m->dev, m->g, m->update.slots)) || (st = qni_state_initialise(m->state, m->opt.seed)) ||
         (st = qni_state_reset_optimizer(m->state, &m->update))) {

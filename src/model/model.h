@@ -56,6 +56,11 @@ struct qn_model {
     bool foreign;                    /* has parts made with level 2 */
     struct qni_masked { int32_t value, mask; } *masked; /* [masks] which values have a mask, and which */
     size_t masks, mask_capacity;
+    struct qni_stated { int32_t value, state[2]; } *stated; /* [stateds] results of recurrent layers, and their states */
+    size_t stateds, stated_capacity;
+    struct qni_carried { int32_t variable, value; } *carried; /* [carries] states kept from batch to batch */
+    size_t carries, carried_capacity;
+    size_t carry_first, carry_last;  /* nodes that keep them, for plans that sum up no metrics */
     qn_val penalty;                  /* what layers add to the loss; id 0: nothing */
 
     struct qni_note { char *key, *text; } note[QNI_MAX_NOTES];

@@ -52,6 +52,8 @@ static qn_status plan_make(qn_model *m, enum qni_mode mode, bool weighted, int64
     if (mode == QNI_MODE_PREDICT) {
         rq.output = m->output;
         rq.outputs = m->outputs;
+        rq.update_first = m->carry_first;
+        rq.update_last = m->carry_last;
     } else {
         rq.update_first = m->update_first[weighted];
         rq.update_last = m->update_last[weighted];

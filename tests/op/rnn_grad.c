@@ -224,7 +224,7 @@ static void prepare(const struct qni_problem *p, double *const *in)
 #define PLAIN .act = {QN_SIGMOID, QN_TANH, QN_TANH}
 #define CASE(n, o, G, S, N, T, U, without, ...) \
     {.name = n, .op = &qni_op_##o##_grad, .attr = &(const struct qni_rnn){__VA_ARGS__}, .inputs = QNI_RNN_G_INPUTS, \
-     .in = {SEQUENCE(N, T, U), STATE(N, U), STATE(N, U), STATE(U, G * U), SEQUENCE(N, T, S * U), SEQUENCE(N, T, U), \
+     .in = {SEQUENCE(N, T, S * U), STATE(U, G * U), SEQUENCE(N, T, U), STATE(N, U), STATE(N, U), SEQUENCE(N, T, U), \
             STATE(N, U), SEQUENCE(N, T, U), {QN_U8, {2, {N, T}}}, STATE(3, U), STATE(N, U), STATE(N, U)}, \
      .fill = {[QNI_RNN_G_MASK] = OPTEST_ZERO_ONE, [QNI_RNN_G_DROP] = OPTEST_ZERO_ONE}, .absent = without, .ref = ref, \
      .prepare = prepare}

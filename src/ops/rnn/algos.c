@@ -129,7 +129,7 @@ const struct qni_op qni_op_lstm = {
     .infer = qni_rnn_infer, .algos = qni_rnn_algos, .tests = tests, .dtypes = "f32",
 };
 const struct qni_op qni_op_lstm_grad = {
-    .name = "lstm_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = QNI_RNN_G_GATES + 1,
+    .name = "lstm_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_G_INPUTS, .outputs = 3, .shape = qni_rnn_shape_grad, .algos = qni_rnn_algos,
     .tests = tests, .dtypes = "f32",
 };
@@ -140,7 +140,7 @@ const struct qni_op qni_op_gru = {
     .infer = qni_rnn_infer, .algos = qni_rnn_algos, .tests = tests, .dtypes = "f32",
 };
 const struct qni_op qni_op_gru_grad = {
-    .name = "gru_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = QNI_RNN_G_GATES + 1,
+    .name = "gru_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_G_INPUTS, .outputs = 3, .shape = qni_rnn_shape_grad, .algos = qni_rnn_algos,
     .tests = tests, .dtypes = "f32",
 };
@@ -151,7 +151,7 @@ const struct qni_op qni_op_gru_before = {
     .infer = qni_rnn_infer, .algos = qni_rnn_algos, .tests = tests, .dtypes = "f32",
 };
 const struct qni_op qni_op_gru_before_grad = {
-    .name = "gru_before_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = QNI_RNN_G_GATES + 1,
+    .name = "gru_before_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_G_INPUTS, .outputs = 2, .shape = qni_rnn_shape_grad, .algos = qni_rnn_algos,
     .tests = tests, .dtypes = "f32",
 };
@@ -162,7 +162,7 @@ const struct qni_op qni_op_simple_rnn = {
     .infer = qni_rnn_infer, .algos = qni_rnn_algos, .tests = tests, .dtypes = "f32",
 };
 const struct qni_op qni_op_simple_rnn_grad = {
-    .name = "simple_rnn_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = QNI_RNN_G_GATES + 1,
+    .name = "simple_rnn_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_G_INPUTS, .outputs = 2, .shape = qni_rnn_shape_grad, .algos = qni_rnn_algos,
     .tests = tests, .dtypes = "f32",
 };

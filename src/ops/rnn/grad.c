@@ -114,8 +114,6 @@ qn_status qni_rnn_gradient(struct qni_grad *c)
         qni_grad_set(c, QNI_RNN_W, kernel_gradient(c, op, dr, U));
     if (qni_grad_wants(c, QNI_RNN_EXTRA))
         qni_grad_set(c, QNI_RNN_EXTRA, lstm ? peephole_gradient(c, dr, U) : sum_of_steps(c->g, dr));
-    if (qni_grad_wants(c, QNI_RNN_DROP))
-        return qni_error(QN_E_UNSUPPORTED, "%s: the factors of recurrent dropout have no gradient", op->name);
     return c->g->status;
 }
 

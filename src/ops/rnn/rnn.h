@@ -45,11 +45,11 @@ enum qni_rnn_out {
 };
 
 enum qni_rnn_grad_in {
+    QNI_RNN_G_GATES,
+    QNI_RNN_G_W,
     QNI_RNN_G_DY,       /* [N,T,U] or absent */
     QNI_RNN_G_DH,       /* [N,U] or absent */
     QNI_RNN_G_DC,       /* lstm: [N,U] or absent */
-    QNI_RNN_G_W,
-    QNI_RNN_G_GATES,
     QNI_RNN_G_CELLS,    /* lstm */
     QNI_RNN_G_C0,       /* lstm; or absent */
     QNI_RNN_G_PREVIOUS, /* gru, gru_before */
@@ -68,6 +68,9 @@ enum qni_rnn_grad_out {
 
 extern const struct qni_op qni_op_lstm, qni_op_lstm_grad, qni_op_gru, qni_op_gru_grad, qni_op_gru_before,
     qni_op_gru_before_grad, qni_op_simple_rnn, qni_op_simple_rnn_grad;
+
+/* States kept from batch to batch: state [B,U], batch [N,..] -> its first N rows; state [B,U], value [N,U]: put back. */
+extern const struct qni_op qni_op_state_load, qni_op_state_store;
 
 /* ---- shape.c ---- */
 
