@@ -40,6 +40,13 @@ ROWS = [
     Row("W1 inference, batch 64", "cnn", "infer", 64, ["Keras"], 1.0, 1.5),
     Row("W1 inference, batch 1", "cnn", "infer", 1, ["PyTorch"], 0.7, 1.5),
     Row("W4 convstack train, batch 32", "convstack", "train", 32, ["PyTorch", "Keras"], 0.8, 1.3),
+    Row("W2 LSTM train, batch 64", "lstm", "train", 64, ["PyTorch", "Keras"], 1.0, 1.5),
+    Row("W2 LSTM inference, batch 64", "lstm", "infer", 64, ["PyTorch"], 1.0, 1.5),
+    Row("W2 LSTM inference, batch 1", "lstm", "infer", 1, ["PyTorch"], 1.0, 1.5),
+    Row("bidirectional GRU train, batch 64", "bigru", "train", 64, ["PyTorch", "Keras"], 1.0, 1.5),
+    Row("bidirectional GRU inference, batch 1", "bigru", "infer", 1, ["PyTorch"], 1.0, 1.5),
+    Row("LSTM 512 train, batch 64", "lstm512", "train", 64, ["PyTorch", "Keras"], 1.0, 1.5),
+    Row("LSTM 512 inference, batch 1", "lstm512", "infer", 1, ["PyTorch"], 1.0, 1.5),
     Row("W5 attention forward, batch 4", "attention", "forward", 4, ["PyTorch"], 1.0, 2.0),
     Row("W5 attention and gradient, batch 4", "attention", "train", 4, ["PyTorch"], 1.0, 2.0),
     Row("W7 convolution forward", "conv", "forward", 32, ["PyTorch"], 0.75, 1.0, GFLOP_CONV),
@@ -223,7 +230,7 @@ def main():
     parser.add_argument("--keras")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--only", action="append", help="cnn, convstack, attention, conv, gemm or start")
+    parser.add_argument("--only", action="append", help="cnn, convstack, lstm, bigru, lstm512, attention, conv, gemm or start")
     parser.add_argument("--write")
     a = parser.parse_args()
     rows = [r for r in ROWS if not a.only or r.workload in a.only]

@@ -28,6 +28,22 @@ def convstack():
     return keras.Sequential([L.Input((32, 32, 3)), *body, L.GlobalAveragePooling2D(), L.Dense(10)])
 
 
+def recurrent(*layers):
+    return keras.Sequential([L.Input((28, 28)), *layers, L.Dense(10)])
+
+
+def lstm():
+    return recurrent(L.LSTM(128, return_sequences=True), L.LSTM(128))
+
+
+def bigru():
+    return recurrent(L.Bidirectional(L.GRU(128)))
+
+
+def lstm512():
+    return recurrent(L.LSTM(512))
+
+
 def data(model, size):
     rng = np.random.default_rng(0)
     return rng.random((size, *model.input_shape[1:]), dtype=np.float32), rng.integers(0, 10, size)
@@ -81,6 +97,12 @@ if __name__ == "__main__":
         ("cnn", "train"): train(cnn),
         ("cnn", "infer"): infer(cnn),
         ("convstack", "train"): train(convstack),
+        ("lstm", "train"): train(lstm),
+        ("lstm", "infer"): infer(lstm),
+        ("bigru", "train"): train(bigru),
+        ("bigru", "infer"): infer(bigru),
+        ("lstm512", "train"): train(lstm512),
+        ("lstm512", "infer"): infer(lstm512),
         ("gemm", "run"): gemm,
         ("conv", "forward"): conv("forward"),
         ("conv", "data_gradient"): conv("data_gradient"),

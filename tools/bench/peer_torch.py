@@ -30,6 +30,39 @@ def convstack():
                          block(256, 256), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 10))
 
 
+class Recurrent(nn.Module):
+    """28 steps of 28 numbers through recurrent layers, the last output to ten classes."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        width = layers[-1].hidden_size * (2 if layers[-1].bidirectional else 1)
+        self.out = nn.Linear(width, 10)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x, state = layer(x)
+        if self.layers[-1].bidirectional:
+            return self.out(state.transpose(0, 1).flatten(1))
+        return self.out(x[:, -1])
+
+
+def lstm():
+    return Recurrent(nn.LSTM(28, 128, batch_first=True), nn.LSTM(128, 128, batch_first=True))
+
+
+def bigru():
+    return Recurrent(nn.GRU(28, 128, batch_first=True, bidirectional=True))
+
+
+def lstm512():
+    return Recurrent(nn.LSTM(28, 512, batch_first=True))
+
+
+def plain(how, make):
+    return lambda size: how(make, (28, 28), size, torch.contiguous_format)
+
+
 def train(make, shape, size, memory):
     model = make().to(DEVICE, memory_format=memory)
     x = torch.rand(size, *shape, device=DEVICE).to(memory_format=memory)
@@ -113,6 +146,12 @@ if __name__ == "__main__":
         ("cnn", "train"): both_formats(train, cnn, (1, 28, 28)),
         ("cnn", "infer"): both_formats(infer, cnn, (1, 28, 28)),
         ("convstack", "train"): both_formats(train, convstack, (3, 32, 32)),
+        ("lstm", "train"): plain(train, lstm),
+        ("lstm", "infer"): plain(infer, lstm),
+        ("bigru", "train"): plain(train, bigru),
+        ("bigru", "infer"): plain(infer, bigru),
+        ("lstm512", "train"): plain(train, lstm512),
+        ("lstm512", "infer"): plain(infer, lstm512),
         ("gemm", "run"): gemm,
         ("attention", "forward"): attention(False),
         ("attention", "train"): attention(True),

@@ -22,6 +22,9 @@ static const struct workload {
     { "cnn", bench_cnn, true, false, "the model cnn on 28x28 images: training with batch 64, inference with 64 and 1" },
     { "convstack", bench_convstack, true, false, "the model convstack on 32x32 images, batch 32" },
     { "attention", bench_attention, false, false, "causal attention, batch 4, 8 heads of 64, 512 steps; and with its gradient" },
+    { "lstm", bench_lstm, false, false, "two LSTM of 128 units on 28 steps of 28: training, batch 64; inference, 64 and 1" },
+    { "bigru", bench_bigru, false, false, "the same with a bidirectional GRU of 128 units" },
+    { "lstm512", bench_lstm512, false, false, "the same with one LSTM of 512 units" },
     { "startup", bench_startup, false, true,
       "a process's start to cnn's first trained batch, cold and with a warm store" },
     { "memory", bench_memory, false, true, "peak memory of training cnn with batch 64" },
@@ -174,7 +177,7 @@ static int run(int argc, char **argv)
         { "profile", OPTION_FLAG, &b.profile, NULL, "the time of each kernel instead" },
         { "steps", OPTION_INT, &steps, "N", "with cnn: train N batches and end; startup and memory start this" },
     };
-    char text[1024];
+    char text[2048];
     const struct usage usage = {
         "bench", "[WORKLOAD]... [options]", describe(text, sizeof(text)), options, sizeof(options) / sizeof(options[0]),
     };

@@ -41,10 +41,10 @@ static void free_work(struct work *w)
     free(w->label);
 }
 
-static qn_status make_work(struct work *w, struct bench *b, const char *model, const qn_shape *sample, int64_t batch)
+/* Random samples and labels. */
+static qn_status make_data(struct work *w, struct bench *b, const qn_shape *sample, int64_t batch)
 {
     size_t n = (size_t)batch;
-    qn_status st;
 
     memset(w, 0, sizeof(*w));
     w->b = b;
@@ -59,9 +59,16 @@ static qn_status make_work(struct work *w, struct bench *b, const char *model, c
     bench_fill(w->x, n);
     for (int64_t i = 0; i < batch; i++)
         w->label[i] = (int32_t)(i % CLASSES);
-    if ((st = models_build(&w->m, b->dev, model, sample, CLASSES)))
-        return st;
-    return models_compile(w->m, CLASSES, 0.0f, 0);
+    return QN_OK;
+}
+
+static qn_status make_work(struct work *w, struct bench *b, const char *model, const qn_shape *sample, int64_t batch)
+{
+    qn_status st = make_data(w, b, sample, batch);
+
+    if (!st && !(st = models_build(&w->m, b->dev, model, sample, CLASSES)))
+        st = models_compile(w->m, CLASSES, 0.0f, 0);
+    return st;
 }
 
 static qn_status measure(struct bench *b, struct work *w, const char *workload, bool training, int64_t batch)
@@ -100,6 +107,68 @@ qn_status bench_cnn(struct bench *b)
         st = measure(b, &w, "cnn", false, 1);
     free_work(&w);
     return st;
+}
+
+/* ---- recurrent networks: 28 steps of 28 numbers, ten classes ---- */
+
+static qn_val stacked(qn_model *m, qn_val x)
+{
+    x = qn_lstm(m, x, &(qn_rnn_opt){ .units = 128, .return_sequences = true });
+    return qn_lstm(m, x, &(qn_rnn_opt){ .units = 128 });
+}
+
+static qn_val both_ways(qn_model *m, qn_val x)
+{
+    return qn_bidirectional(m, x, qn_gru, &(qn_rnn_opt){ .units = 128 }, QN_MERGE_CONCAT, NULL);
+}
+
+static qn_val wide(qn_model *m, qn_val x)
+{
+    return qn_lstm(m, x, &(qn_rnn_opt){ .units = 512 });
+}
+
+static qn_status make_recurrent(struct work *w, struct bench *b, qn_val (*layers)(qn_model *m, qn_val x), int64_t batch)
+{
+    const qn_shape sample = { 2, { 28, 28 } };
+    qn_status st = make_data(w, b, &sample, batch);
+    qn_val x;
+
+    if (st || (st = qn_model_create(&w->m, b->dev)))
+        return st;
+    x = layers(w->m, qn_input(w->m, QN_F32, sample.rank, sample.dim));
+    qn_model_output(w->m, qn_dense(w->m, x, &(qn_dense_opt){ .units = CLASSES, .act = QN_SOFTMAX }));
+    return models_compile(w->m, CLASSES, 0.0f, 0);
+}
+
+static qn_status recurrent(struct bench *b, const char *name, qn_val (*layers)(qn_model *m, qn_val x))
+{
+    const int64_t batch = b->batch ? b->batch : 64;
+    struct work w;
+    qn_status st = make_recurrent(&w, b, layers, batch);
+
+    if (!st)
+        st = measure(b, &w, name, true, batch);
+    if (!st)
+        st = measure(b, &w, name, false, batch);
+    if (!st && !b->batch)
+        st = measure(b, &w, name, false, 1);
+    free_work(&w);
+    return st;
+}
+
+qn_status bench_lstm(struct bench *b)
+{
+    return recurrent(b, "lstm", stacked);
+}
+
+qn_status bench_bigru(struct bench *b)
+{
+    return recurrent(b, "bigru", both_ways);
+}
+
+qn_status bench_lstm512(struct bench *b)
+{
+    return recurrent(b, "lstm512", wide);
 }
 
 qn_status bench_convstack(struct bench *b)
