@@ -314,6 +314,35 @@ static qn_val masks(qn_model *m, const qn_val *x)
     return qn_global_avgpool(m, qn_set_mask(m, x[0], qn_mask(m, qn_masking(m, x[1], 0.5f))), NULL);
 }
 
+static qn_val lstm(qn_model *m, const qn_val *x)
+{
+    const qn_val y = qn_lstm(m, x[0], &(qn_rnn_opt){.units = 3, .act = QN_IDENTITY, .recurrent_act = QN_HARD_SIGMOID,
+                                                    .return_sequences = true, .go_backwards = true, .kernel_l2 = 1e-3f});
+
+    return qn_lstm(m, x[1], &(qn_rnn_opt){.units = 3, .initial_state = {qn_rnn_state(m, y, 0), qn_rnn_state(m, y, 1)}});
+}
+
+static qn_val gru(qn_model *m, const qn_val *x)
+{
+    return qn_bidirectional(m, x[0], qn_gru, &(qn_rnn_opt){.units = 3, .reset_before = true, .no_bias = true},
+                            QN_MERGE_SUM, NULL);
+}
+
+static qn_val simple_rnn(qn_model *m, const qn_val *x)
+{
+    return qn_simple_rnn(m, x[0], &(qn_rnn_opt){.units = 3, .act = QN_SOFTSIGN, .dropout = 0.2f, .recurrent_dropout = 0.2f});
+}
+
+static qn_val every(qn_model *m, qn_val x, void *user)
+{
+    return qn_dense(m, x, user);
+}
+
+static qn_val time_distributed(qn_model *m, const qn_val *x)
+{
+    return qn_time_distributed(m, x[0], every, &(qn_dense_opt){.units = 2});
+}
+
 #define ROW      1, {6}
 #define SEQUENCE 2, {5, 6}
 #define IMAGE    3, {5, 4, 6}
@@ -344,6 +373,8 @@ static const struct type {
     {"group_normalization", groupnorm, IMAGE},
     {"multi_head_attention", attention, SEQUENCE}, {"grouped_query_attention", group_attention, SEQUENCE},
     {"embedding", tied, SEQUENCE}, {"embedding_logits", tied, SEQUENCE},
+    {"lstm", lstm, SEQUENCE}, {"rnn_state", lstm, SEQUENCE}, {"gru", gru, SEQUENCE}, {"simple_rnn", simple_rnn, SEQUENCE},
+    {"fold_steps", time_distributed, SEQUENCE}, {"unfold_steps", time_distributed, SEQUENCE},
     {"masking", masks, SEQUENCE}, {"mask", masks, SEQUENCE}, {"set_mask", masks, SEQUENCE},
 };
 
