@@ -15,6 +15,9 @@
 #include "common/vec.clh"
 #include "common/act.clh"
 
+/* A small window of known size is gone through without loops. */
+#define QN_SMALL (QN_R > 0 && QN_R * QN_S <= 9)
+
 /* Equal, a NaN to a NaN too: a maximum is NaN only where the window holds one, and then the first of them won. */
 #define QN_EQUAL(a, b) (((a) == (b)) | ((a) != (a)))
 
@@ -32,6 +35,7 @@ void QN_NAME(maxpool)(__global const QN_T *restrict x, long x0, __global QN_T *r
     const int stride_h = QN_STRIDE_H ? QN_STRIDE_H : stride_h_, stride_w = QN_STRIDE_W ? QN_STRIDE_W : stride_w_;
     const int first = (int)get_global_id(2) * rows_each;
     const int last = min(rows, first + rows_each);
+    const long line = (long)W * C;
 
     x += x0;
     y += y0;
@@ -48,11 +52,18 @@ void QN_NAME(maxpool)(__global const QN_T *restrict x, long x0, __global QN_T *r
 
             for (int k = (int)get_local_id(0) * QN_V; k < C; k += QN_L0 * QN_V) {
                 const int c = min(k, C - QN_V);
+                const long at = ((long)h * W + w) * C + c;
                 QN_VF m = -INFINITY;
 
+#if QN_SMALL && !QN_PAD
+#pragma unroll
+#endif
                 for (int r = r0; r < r1; r++)
+#if QN_SMALL && !QN_PAD
+#pragma unroll
+#endif
                     for (int s = s0; s < s1; s++)
-                        m = QN_NAME(max_of)(m, qn_vload(xn, ((long)(h + r) * W + w + s) * C + c));
+                        m = QN_NAME(max_of)(m, qn_vload(xn, at + r * line + s * C));
                 qn_vstore(yr, (long)q * C + c, m);
             }
         }
@@ -77,6 +88,7 @@ void QN_NAME(maxpool_grad)(__global const QN_T *restrict dy, long dy0, __global 
     const int stride_h = QN_STRIDE_H ? QN_STRIDE_H : stride_h_, stride_w = QN_STRIDE_W ? QN_STRIDE_W : stride_w_;
     const int first = (int)get_global_id(2) * rows_each;
     const int last = min(rows, first + rows_each);
+    const long line = (long)W * C;
 
     dy += dy0;
     x += x0;
@@ -101,9 +113,17 @@ void QN_NAME(maxpool_grad)(__global const QN_T *restrict dy, long dy0, __global 
                 QN_VI open = -1; /* lanes whose winner is still to come */
 
                 if (inside) {
+                    const long corner = image + ((long)h0 * W + w0) * C + c;
+
+#if QN_SMALL
+#pragma unroll
+#endif
                     for (int r = 0; r < R; r++)
+#if QN_SMALL
+#pragma unroll
+#endif
                         for (int s = 0; s < S; s++) {
-                            const long i = image + ((long)(h0 + r) * W + w0 + s) * C + c;
+                            const long i = corner + r * line + s * C;
                             const QN_VF v = qn_vload(x, i);
                             const QN_VI hit = open & QN_EQUAL(v, best);
                             QN_VF g = select((QN_VF)0, d, hit);

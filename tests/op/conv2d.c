@@ -100,6 +100,12 @@ static const struct optest_case forwards[] = {
     GRAD("depth multiplier", 1, 4, 4, 3, 2, 2, 1, 6, .groups = 3),
     CASE("first layer", 3, 28, 28, 1, 3, 3, 1, 32, .groups = 1),
     CASE("first layer of colour", 2, 13, 11, 3, 3, 3, 3, 64, .padding = QN_SAME),
+    CASE("first layer, no images", 0, 5, 6, 1, 3, 3, 1, 16, .groups = 1),
+    CASE("first layer, fewer columns than a tile", 3, 5, 4, 2, 1, 1, 2, 16, .groups = 1),
+    CASE("first layer, 5x5 stride 2", 2, 11, 12, 1, 5, 5, 1, 32, .padding = QN_SAME, .stride = {2, 2}),
+    CASE("first layer, stride above filter", 2, 9, 31, 3, 2, 2, 3, 48, .stride = {3, 4}),
+    CASE("first layer, padding above filter", 2, 3, 5, 1, 1, 3, 1, 32, .padding = QN_EXPLICIT, .pad = {2, 3, 4, 7}),
+    CASE("first layer, padding only", 1, 2, 1, 1, 2, 2, 1, 16, .padding = QN_EXPLICIT, .pad = {3, 0, 9, 9}),
     CASE("second layer", 3, 13, 13, 32, 3, 3, 32, 64, .groups = 1),
     CASE("7x7 stride 2", 2, 17, 19, 3, 7, 7, 3, 32, .padding = QN_SAME, .stride = {2, 2}),
     CASE("stride 2", 2, 9, 8, 64, 3, 3, 64, 128, .padding = QN_SAME, .stride = {2, 2}),
@@ -129,6 +135,9 @@ static const struct optest_case forwards[] = {
 #define FUSED(n, K, operands, ...) \
     {.name = n, .op = &qni_op_conv2d, .inputs = 2 + (operands), .ref = ref, .slack = 4, ATTR(.padding = QN_SAME), \
      .in = {X(2, 5, 6, 16), X(3, 3, 16, K), __VA_ARGS__}}
+#define FIRST(n, K, operands, ...) \
+    {.name = n, .op = &qni_op_conv2d, .inputs = 2 + (operands), .ref = ref, .slack = 4, ATTR(.padding = QN_SAME), \
+     .in = {X(2, 5, 13, 1), X(3, 3, 1, K), __VA_ARGS__}}
 #define BIAS(K)     {QN_F32, {1, {K}}}
 #define RESIDUAL(K) X(2, 5, 6, K)
 
@@ -138,6 +147,9 @@ static struct optest_case epilogues[] = {
     FUSED("bias and relu, 21 channels", 21, 1, BIAS(21)),
     FUSED("bias and relu, 50 channels", 50, 1, BIAS(50)),
     FUSED("bias and leaky relu", 3, 1, BIAS(3)),
+    FIRST("first layer, bias and relu", 32, 1, BIAS(32)),
+    FIRST("first layer, relu6", 16, 0, BIAS(16)),
+    FIRST("first layer, bias and sigmoid", 64, 1, BIAS(64)),
     FUSED("residual and elu", 37, 1, RESIDUAL(37)),
     FUSED("bias, residual and tanh", 32, 2, BIAS(32), RESIDUAL(32)),
     FUSED("sigmoid", 16, 0, BIAS(16)),
@@ -152,6 +164,9 @@ static const struct qni_epilogue epilogue[] = {
     {.bias = true, .act = QN_RELU},
     {.bias = true, .act = QN_RELU},
     {.bias = true, .act = QN_LEAKY_RELU, .alpha = 0.25f},
+    {.bias = true, .act = QN_RELU},
+    {.act = QN_RELU6},
+    {.bias = true, .act = QN_SIGMOID},
     {.residual = true, .act = QN_ELU, .alpha = 1},
     {.bias = true, .residual = true, .act = QN_TANH},
     {.act = QN_SIGMOID},

@@ -65,6 +65,7 @@ struct qni_conv_tile qni_conv_tile(const struct qni_problem *p, int64_t channels
 extern const struct qni_algo qni_conv2d_depthwise, qni_conv2d_backward_data_depthwise,
     qni_conv2d_backward_filter_depthwise;
 extern const struct qni_algo qni_conv2d_gemm, qni_conv2d_backward_data_gemm, qni_conv2d_backward_filter_gemm;
+extern const struct qni_algo qni_conv2d_narrow;
 extern const struct qni_algo qni_conv2d_tile, qni_conv2d_backward_data_tile, qni_conv2d_backward_filter_tile;
 extern const struct qni_algo qni_conv2d_direct, qni_conv2d_backward_data_direct, qni_conv2d_backward_filter_direct;
 

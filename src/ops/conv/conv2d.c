@@ -32,6 +32,7 @@ static qn_val add_filter(struct qni_grad *c, qn_val x, qn_val dy, qn_val w)
 static const struct qni_algo *const forward_algos[] = {
     &qni_conv2d_depthwise, /* a channel a group */
     &qni_conv2d_gemm,   /* GPU */
+    &qni_conv2d_narrow, /* CPU, a first layer */
     &qni_conv2d_tile,   /* CPU */
     &qni_conv2d_direct, /* any problem; keep it last */
     NULL
