@@ -121,7 +121,7 @@ static void losses(void)
     v = qn_dense(m, v, &(qn_dense_opt){ .units = C, .act = QN_SOFTMAX });
     qn_model_output(m, v);
     CHECK_OK(qn_model_compile(m, &(qn_compile_opt){ .loss = QN_SPARSE_CATEGORICAL_CROSSENTROPY, .metrics = { QN_ACCURACY },
-                                                    .optimizer = qn_sgd(0.1f), .seed = 3 }));
+                                                    .optimizer = qn_sgd(0.1f), .seed = 3, .weighted_metrics = true }));
     CHECK_OK(qn_model_predict(m, in, N, (void *[]){ p }, 0));
     expect(p, NULL, &loss, &accuracy);
     CHECK_OK(qn_model_test_batch(m, in, targets, NULL, N, &logs));
