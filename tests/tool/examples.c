@@ -21,6 +21,7 @@ static const struct lesson {
     { "06_cnn", { "Epoch 1/1", "val_accuracy", "test accuracy 0." } },
     { "07_own_loop", { "step 1: loss", "step 400: loss" } },
     { "08_save_load", { "loaded after 3 epochs, 4 weights", "bit for bit" } },
+    { "10_sequence_classifier", { "step 1: loss", "step 300: loss", "of 32 new waves are told apart" } },
     { "12_text", { "step 1: loss", "step 150: loss", "That tossed the dog," } },
     { "09_interop", { "the last row ends in 0.6323 and adds up to 1.0000" } },
 };
