@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Level 3: attention. The rules are those of quern/layer.h, which includes this. */
+ * Level 3: attention, positions, and the blocks of a Transformer. The rules are
+ * those of quern/layer.h, which includes this. */
 #ifndef QUERN_LAYER_ATTENTION_H
 #define QUERN_LAYER_ATTENTION_H
 
@@ -54,6 +55,65 @@ QN_API qn_val qn_multi_head_attention(qn_model *m, qn_val query, qn_val value, q
 /** The same with fewer heads of keys and values, each for heads / kv_heads of queries. Keras 3 GroupQueryAttention. */
 QN_API qn_val qn_group_query_attention(qn_model *m, qn_val query, qn_val value, qn_val key, qn_val mask,
                                        const qn_attention_opt *opt);
+
+/** Options of qn_position_embedding(). */
+typedef struct qn_position_opt {
+    int length;             /**< rows of the table; 0: the steps of x */
+    bool sinusoidal;        /**< a constant; see qn_graph_sinusoidal(); default: a trained table */
+    qn_init init;           /**< of the table; default Glorot uniform */
+    float init_scale;       /**< of the initialisers that have one; 0: its default */
+    bool frozen;            /**< the table is not trained */
+    const char *name;       /**< default "position_embedding", numbered */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_position_opt;
+
+/**
+ * x plus a row for each step: y[n,t] = x[n,t] + position_embeddings[t].
+ *
+ * x [N,T,D] f32, T fixed; position_embeddings [length, D]. The mask of x stays.
+ * Source: x + KerasHub's PositionEmbedding, or its SinePositionEncoding.
+ */
+QN_API qn_val qn_position_embedding(qn_model *m, qn_val x, const qn_position_opt *opt);
+
+/** Options of qn_transformer_encoder() and qn_transformer_decoder(). */
+typedef struct qn_transformer_opt {
+    int heads;              /**< 1 or more, a divisor of the size of a step; required */
+    int kv_heads;           /**< heads of keys and values; 0: heads */
+    int units;              /**< of the layer between, 1 or more; required */
+    qn_act act;             /**< of the layer between; default ReLU */
+    float dropout;          /**< of attention weights and of what is added, in [0, 1) */
+    float epsilon;          /**< of the normalisations; 0: 1e-5 */
+    bool norm_first;        /**< x + f(norm(x)); default: norm(x + f(x)) */
+    bool rms;               /**< RMS normalisation instead of layer normalisation */
+    bool causal;            /**< encoder alone: step t sees steps 0 to t only, as in a GPT; a decoder does so always */
+    bool rotary;            /**< self-attention turns queries and keys by their places */
+    bool alibi;             /**< self-attention's scores fall with distance */
+    bool no_bias;           /**< no layer adds a bias */
+    const char *name;       /**< what its layers' names begin with; default "transformer_encoder" or "_decoder", numbered */
+    uintptr_t reserved[4];  /**< must be zero */
+} qn_transformer_opt;
+
+/**
+ * A block of self-attention and two dense layers, each with its residual and normalisation.
+ *
+ * It is made of layers: NAME_attention, NAME_attention_norm, NAME_dense, NAME_dense_1, NAME_norm, and dropout and sums between
+ * them. With norm_first, a model ends in a normalisation of its own.
+ *
+ * @param x  [N,T,D] f32; steps that are padding by its mask are not seen
+ *
+ * Source: KerasHub TransformerEncoder.
+ */
+QN_API qn_val qn_transformer_encoder(qn_model *m, qn_val x, const qn_transformer_opt *opt);
+
+/**
+ * The same with causal self-attention, followed by attention to an encoder's result (NAME_cross, NAME_cross_norm).
+ *
+ * @param x        [N,T,D] f32
+ * @param encoded  [N,S,E] f32; invalid (id 0): no cross-attention
+ *
+ * Source: KerasHub TransformerDecoder.
+ */
+QN_API qn_val qn_transformer_decoder(qn_model *m, qn_val x, qn_val encoded, const qn_transformer_opt *opt);
 
 QN_END_DECLS
 

@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Multi-head attention with any number of key heads. */
+ * Multi-head attention with any number of key heads, and positions. */
 #include <stdio.h>
 
 #include "layer/types.h"
@@ -141,4 +141,49 @@ qn_val qn_group_query_attention(qn_model *m, qn_val query, qn_val value, qn_val 
     if (m && !m->g->status && (!opt || !opt->kv_heads))
         return qni_layer_fail(m, qni_error(QN_E_ARG, "grouped attention needs kv_heads"));
     return add(m, &qni_layer_group_attention, query, value, key, mask, opt);
+}
+
+/* ---- positions ---- */
+
+#define POSITION_FIELD(kind, member) { #member, kind, offsetof(qn_position_opt, member) }
+
+static const struct qni_field position_fields[] = {
+    POSITION_FIELD(QNI_FIELD_INT, length), POSITION_FIELD(QNI_FIELD_BOOL, sinusoidal), POSITION_FIELD(QNI_FIELD_INIT, init),
+    POSITION_FIELD(QNI_FIELD_FLOAT, init_scale), POSITION_FIELD(QNI_FIELD_BOOL, frozen), { 0 }
+};
+
+static qn_val build_position(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
+{
+    const qn_position_opt *o = l->opt;
+    qn_val table;
+    qn_shape s;
+    int64_t length, steps, size;
+
+    (void)n;
+    if (!qni_layer_rank(m, in[0], 3, 3, &s) || !(steps = qni_layer_axis(m, &s, 1)) || !(size = qni_layer_axis(m, &s, 2)))
+        return (qn_val){ 0 };
+    length = o->length ? o->length : steps;
+    if (length < steps)
+        return qni_layer_fail(m, qni_error(QN_E_ARG, "length is %lld, and there are %lld steps", (long long)length,
+                                           (long long)steps));
+    if (o->sinusoidal)
+        return qn_graph_add(m->g, in[0], qn_graph_sinusoidal(m->g, steps, size));
+    table = qni_layer_weight(m, l, &(struct qni_weight){
+        .name = "position_embeddings", .shape = qni_shape(2, length, size), .init = o->init,
+        .init_default = QN_INIT_GLOROT_UNIFORM, .init_scale = o->init_scale, .trained = !o->frozen, .no_decay = true });
+    if (length > steps)
+        table = qn_graph_slice(m->g, table, 1, (int64_t[]){ 0 }, &steps, (int64_t[]){ 1 });
+    return qn_graph_add(m->g, in[0], table);
+}
+
+const struct qni_layer_type qni_layer_position = {
+    .name = "position_embedding", .title = "PositionEmbedding", .opt_bytes = sizeof(qn_position_opt),
+    .name_offset = offsetof(qn_position_opt, name), .reuse_offset = SIZE_MAX,
+    .reserved_offset = offsetof(qn_position_opt, reserved), .fields = position_fields, .mask = QNI_MASK_PASS,
+    .build = build_position,
+};
+
+qn_val qn_position_embedding(qn_model *m, qn_val x, const qn_position_opt *opt)
+{
+    return qni_layer_add(m, &qni_layer_position, opt, &x, 1);
 }

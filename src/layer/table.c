@@ -62,5 +62,6 @@ const struct qni_layer_type *const qni_layer_types[] = {
     &qni_layer_zero_padding2d,
     &qni_layer_attention,
     &qni_layer_group_attention,
+    &qni_layer_position,
     NULL
 };

@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 
-extern const struct qni_layer_type qni_layer_attention, qni_layer_group_attention;
+extern const struct qni_layer_type qni_layer_attention, qni_layer_group_attention, qni_layer_position;
 extern const struct qni_layer_type qni_layer_dense, qni_layer_conv2d, qni_layer_conv1d, qni_layer_depthwise,
     qni_layer_conv2d_transpose, qni_layer_maxpool2d, qni_layer_avgpool2d, qni_layer_maxpool1d, qni_layer_avgpool1d,
     qni_layer_global_maxpool, qni_layer_global_avgpool, qni_layer_batchnorm, qni_layer_activation, qni_layer_prelu,

@@ -298,6 +298,24 @@ static qn_val group_attention(qn_model *m, const qn_val *x)
     return qn_group_query_attention(m, x[0], x[1], x[0], (qn_val){0}, &o);
 }
 
+static qn_val position(qn_model *m, const qn_val *x)
+{
+    const qn_position_opt o = {.length = 7, .init = QN_INIT_NORMAL, .init_scale = 0.5f};
+
+    return qn_position_embedding(m, x[0], &o);
+}
+
+/* The blocks are layers with names of their own; positions are sines. */
+static qn_val blocks(qn_model *m, const qn_val *x)
+{
+    const qn_transformer_opt o = {.heads = 2, .units = 5, .act = QN_GELU, .dropout = 0.25f, .norm_first = true, .alibi = true};
+    const qn_transformer_opt grouped = {.heads = 2, .kv_heads = 1, .units = 4, .rms = true, .no_bias = true, .name = "second"};
+    qn_val y = qn_position_embedding(m, x[0], &(qn_position_opt){.sinusoidal = true});
+
+    y = qn_transformer_encoder(m, qn_transformer_encoder(m, y, &o), &o);
+    return qn_transformer_decoder(m, x[1], y, &grouped);
+}
+
 /* Whole numbers from -5 to 5, some outside the table. */
 static qn_val tied(qn_model *m, const qn_val *x)
 {
@@ -372,6 +390,7 @@ static const struct type {
     {"layer_normalization", layernorm, IMAGE}, {"rms_normalization", rmsnorm, SEQUENCE},
     {"group_normalization", groupnorm, IMAGE},
     {"multi_head_attention", attention, SEQUENCE}, {"grouped_query_attention", group_attention, SEQUENCE},
+    {"position_embedding", position, SEQUENCE}, {"position_embedding", blocks, SEQUENCE},
     {"embedding", tied, SEQUENCE}, {"embedding_logits", tied, SEQUENCE},
     {"lstm", lstm, SEQUENCE}, {"rnn_state", lstm, SEQUENCE}, {"gru", gru, SEQUENCE}, {"simple_rnn", simple_rnn, SEQUENCE},
     {"fold_steps", time_distributed, SEQUENCE}, {"unfold_steps", time_distributed, SEQUENCE},
