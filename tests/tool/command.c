@@ -57,7 +57,7 @@ static const char *line(const char *format, const char *a, const char *b)
 
 static void help(void)
 {
-    static const char *const commands[] = { "train", "evaluate", "predict", "bench", "devices", "ops" };
+    static const char *const commands[] = { "train", "evaluate", "predict", "generate", "bench", "devices", "ops" };
     struct command_result r;
 
     if (command_run(&r, "--help", 0))
@@ -355,6 +355,46 @@ static void ops(void)
     command_free(&r);
 }
 
+/* A model of text is trained, evaluated, writes, and writes the same again. */
+static void text(void)
+{
+    static const char words[] = "the miller grinds the corn of the miller's wife\n";
+    struct command_result r, again;
+    struct qni_json *j;
+    FILE *f = fopen(file("text.txt"), "w");
+
+    for (int i = 0; f && i < 60; i++)
+        fputs(words, f);
+    if (f)
+        fclose(f);
+    command_run(&r, line("train gpt --data text:%s --epochs 6 --batch 4 --json --save %s", file("text.txt"), file("gpt.qn")), 0);
+    j = command_line_json(r.out, 6);
+    CHECK(command_number(j, "test_loss") < 2.0);
+    qni_json_free(&j);
+    command_free(&r);
+    command_run(&r, line("evaluate %s --data text:%s --json", file("gpt.qn"), file("text.txt")), 0);
+    command_free(&r);
+    command_run(&r, line("generate %s --tokens 40 --prompt the --top-k 5 --top-p 0.9 --seed 3%s", file("gpt.qn"), ""), 0);
+    command_run(&again, line("generate %s --tokens 40 --prompt the --top-k 5 --top-p 0.9 --seed 3%s", file("gpt.qn"), ""), 0);
+    CHECK(strlen(r.out) == 44 && !strncmp(r.out, "the", 3));
+    CHECK_STR(r.out, again.out);
+    command_free(&again);
+    command_run(&again, line("generate %s --tokens 40 --prompt the --top-k 5 --top-p 0.9 --seed 4%s", file("gpt.qn"), ""), 0);
+    CHECK(strcmp(r.out, again.out));
+    command_free(&again);
+    command_free(&r);
+    command_run(&r, line("generate %s --prompt xyz%s", file("gpt.qn"), ""), 1);
+    CHECK(strstr(r.err, "not of the vocabulary"));
+    command_free(&r);
+    write_file(file("short.txt"), "too short");
+    command_run(&r, line("train gpt --data text:%s%s", file("short.txt"), ""), 1);
+    CHECK(strstr(r.err, "QN_E_FORMAT"));
+    command_free(&r);
+    command_run(&r, "train gpt --data digits", 1);
+    CHECK(strstr(r.err, "reads text"));
+    command_free(&r);
+}
+
 static void bench(void)
 {
     struct command_result r;
@@ -397,6 +437,7 @@ int main(int argc, char **argv)
     test_run("command: help for every command", help);
     test_run("command: a wrong command line", usage);
     test_run("command: failures and their exit status", failures);
+    test_run("command: a model of text is trained and writes", text);
     test_run("command: train, evaluate and predict print JSON", train_json);
     test_run("command: a resumed training ends in the same bits", resume);
     test_run("command: a signal ends training, and what is trained is saved", signals);

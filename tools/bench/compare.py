@@ -39,6 +39,7 @@ ROWS = [
     Row("W1 train, batch 64", "cnn", "train", 64, ["Keras"], 1.0, 2.0),
     Row("W1 inference, batch 64", "cnn", "infer", 64, ["Keras"], 1.0, 1.5),
     Row("W1 inference, batch 1", "cnn", "infer", 1, ["PyTorch"], 0.7, 1.5),
+    Row("W3 gpt train, batch 16", "gpt", "train", 16, ["PyTorch"], 1.0, 1.3),
     Row("W4 convstack train, batch 32", "convstack", "train", 32, ["PyTorch", "Keras"], 0.8, 1.3),
     Row("W2 LSTM train, batch 64", "lstm", "train", 64, ["PyTorch", "Keras"], 1.0, 1.5),
     Row("W2 LSTM inference, batch 64", "lstm", "infer", 64, ["PyTorch"], 1.0, 1.5),

@@ -63,6 +63,48 @@ def plain(how, make):
     return lambda size: how(make, (28, 28), size, torch.contiguous_format)
 
 
+class Block(nn.Module):
+    def __init__(self, d, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+
+    def forward(self, x):
+        n, t, d = x.shape
+        q, k, v = (y.view(n, t, self.heads, d // self.heads).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(d, 2))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).reshape(n, t, d))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class GPT(nn.Module):
+    def __init__(self, words=65, blocks=4, d=128, heads=4, length=128):
+        super().__init__()
+        self.words, self.places = nn.Embedding(words, d), nn.Embedding(length, d)
+        self.blocks = nn.Sequential(*[Block(d, heads) for _ in range(blocks)])
+        self.norm, self.head = nn.LayerNorm(d), nn.Linear(d, words)
+
+    def forward(self, x):
+        return self.head(self.norm(self.blocks(self.words(x) + self.places.weight)))
+
+
+def train_gpt(size):
+    model = GPT().to(DEVICE)
+    x, y = (torch.randint(0, 65, (size, 128), device=DEVICE) for _ in range(2))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.1)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(model(x).view(-1, 65), y.view(-1))
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss.item()
+    return step
+
+
 def train(make, shape, size, memory):
     model = make().to(DEVICE, memory_format=memory)
     x = torch.rand(size, *shape, device=DEVICE).to(memory_format=memory)
@@ -152,6 +194,7 @@ if __name__ == "__main__":
         ("bigru", "infer"): plain(infer, bigru),
         ("lstm512", "train"): plain(train, lstm512),
         ("lstm512", "infer"): plain(infer, lstm512),
+        ("gpt", "train"): train_gpt,
         ("gemm", "run"): gemm,
         ("attention", "forward"): attention(False),
         ("attention", "train"): attention(True),

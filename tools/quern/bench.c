@@ -25,6 +25,7 @@ static const struct workload {
     { "lstm", bench_lstm, false, false, "two LSTM of 128 units on 28 steps of 28: training, batch 64; inference, 64 and 1" },
     { "bigru", bench_bigru, false, false, "the same with a bidirectional GRU of 128 units" },
     { "lstm512", bench_lstm512, false, false, "the same with one LSTM of 512 units" },
+    { "gpt", bench_gpt, false, false, "the model gpt, 128 characters of 65, training with batch 16" },
     { "startup", bench_startup, false, true,
       "a process's start to cnn's first trained batch, cold and with a warm store" },
     { "memory", bench_memory, false, true, "peak memory of training cnn with batch 64" },

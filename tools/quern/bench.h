@@ -49,6 +49,7 @@ qn_status bench_convstack(struct bench *b);
 qn_status bench_lstm(struct bench *b);
 qn_status bench_bigru(struct bench *b);
 qn_status bench_lstm512(struct bench *b);
+qn_status bench_gpt(struct bench *b);
 /* Open the device, build cnn, train `steps` batches, say so on stdout: what the workloads below run as a child. */
 qn_status bench_steps(struct bench *b, int64_t steps);
 

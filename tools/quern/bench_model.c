@@ -67,7 +67,7 @@ static qn_status make_work(struct work *w, struct bench *b, const char *model, c
     qn_status st = make_data(w, b, sample, batch);
 
     if (!st && !(st = models_build(&w->m, b->dev, model, sample, CLASSES)))
-        st = models_compile(w->m, CLASSES, 0.0f, 0);
+        st = models_compile(w->m, model, CLASSES, 0.0f, 0, 0);
     return st;
 }
 
@@ -137,7 +137,7 @@ static qn_status make_recurrent(struct work *w, struct bench *b, qn_val (*layers
         return st;
     x = layers(w->m, qn_input(w->m, QN_F32, sample.rank, sample.dim));
     qn_model_output(w->m, qn_dense(w->m, x, &(qn_dense_opt){ .units = CLASSES, .act = QN_SOFTMAX }));
-    return models_compile(w->m, CLASSES, 0.0f, 0);
+    return models_compile(w->m, "", CLASSES, 0.0f, 0, 0);
 }
 
 static qn_status recurrent(struct bench *b, const char *name, qn_val (*layers)(qn_model *m, qn_val x))
@@ -182,6 +182,35 @@ qn_status bench_convstack(struct bench *b)
         st = measure(b, &w, "convstack", true, batch);
     if (!st)
         st = measure(b, &w, "convstack", false, batch);
+    free_work(&w);
+    return st;
+}
+
+#define CHARACTERS 65
+
+qn_status bench_gpt(struct bench *b)
+{
+    const qn_shape sample = { 1, { DATASET_TEXT_LENGTH } };
+    const int64_t batch = b->batch ? b->batch : 16, n = batch * DATASET_TEXT_LENGTH;
+    struct work w = { .b = b, .batch = batch };
+    int32_t *text;
+    qn_status st;
+
+    w.x = malloc((size_t)n * sizeof(*w.x)); /* numbers of characters: four bytes as well */
+    w.label = malloc((size_t)n * sizeof(*w.label));
+    if (!w.x || !w.label) {
+        st = qn_error_set(QN_E_HOST_MEMORY, "no memory for a batch");
+        goto done;
+    }
+    text = (int32_t *)(void *)w.x;
+    for (int64_t i = 0; i < n; i++) {
+        text[i] = (int32_t)(i * 7919 % CHARACTERS);
+        w.label[i] = (int32_t)((i + 1) * 7919 % CHARACTERS);
+    }
+    if (!(st = models_build(&w.m, b->dev, "gpt", &sample, CHARACTERS)) &&
+        !(st = models_compile(w.m, "gpt", CHARACTERS, 0.0f, 0, 0)))
+        st = measure(b, &w, "gpt", true, batch);
+done:
     free_work(&w);
     return st;
 }

@@ -106,6 +106,20 @@ static qn_status open_table(struct dataset *out, qn_context *ctx, const struct d
     return st;
 }
 
+/* The first nine tenths of a text to train on, the last to test with. */
+static qn_status open_text(struct dataset *out, qn_context *ctx, const struct dataset_options *o, bool train)
+{
+    qn_text_opt text = { .context = ctx, .length = DATASET_TEXT_LENGTH, .vocabulary = o->vocabulary };
+    qn_status st = train ? qn_dataset_text(&out->train, o->name + 5, &text) : QN_OK;
+
+    text.held_out = true;
+    if (!st)
+        st = qn_dataset_text(&out->test, o->name + 5, &text);
+    if (!st)
+        out->vocabulary = qn_dataset_vocabulary(out->test);
+    return st;
+}
+
 static const qn_field *find_field(const qn_dataset *ds, qn_field_role role, int *at)
 {
     for (int i = 0; i < qn_dataset_fields(ds); i++)
@@ -163,6 +177,8 @@ static qn_status describe(struct dataset *d, qn_context *ctx)
 
     if (in)
         d->sample = in->shape;
+    if (d->vocabulary)
+        return qn_text_encode(d->vocabulary, d->vocabulary, NULL, 0, &d->classes);
     if (!target || target->dtype != QN_I32)
         return QN_OK;
     d->classes = 2;
@@ -176,10 +192,12 @@ qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct datase
     qn_status st;
 
     memset(out, 0, sizeof(*out));
-    if (!strcmp(o->name, "csv:")) {
+    if (!strcmp(o->name, "csv:") || !strcmp(o->name, "text:")) {
         st = fail(QN_E_ARG, "%s needs a file's name behind it", o->name);
     } else if (!strncmp(o->name, "csv:", 4)) {
         st = open_table(out, ctx, o, train);
+    } else if (!strncmp(o->name, "text:", 5)) {
+        st = open_text(out, ctx, o, train);
     } else {
         st = open_named(&out->test, ctx, o, "test");
         if (!st && train)

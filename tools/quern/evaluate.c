@@ -32,7 +32,7 @@ static int run(int argc, char **argv)
     int64_t batch = 64;
     bool json = false;
     const struct option options[] = {
-        { "data", OPTION_TEXT, &data.name, "DATA", "digits, mnist, fashion-mnist (their test part) or csv:FILE" },
+        { "data", OPTION_TEXT, &data.name, "DATA", "digits, mnist, fashion-mnist (their test part), csv:FILE or text:FILE" },
         { "data-dir", OPTION_TEXT, &data.dir, "DIR", "where mnist and fashion-mnist lie" },
         { "batch", OPTION_INT, &batch, "N", "samples at a time" },
         { "device", OPTION_TEXT, &device, "S", "see quern devices" },
@@ -63,8 +63,9 @@ static int run(int argc, char **argv)
         (strcmp(target, "class") && strcmp(target, "number")))
         return usage_error(&usage, data.name ? "an option is out of range" : "--data is missing");
     data.number = !strcmp(target, "number");
-    if (!(st = open_device(&ctx, &dev, device)) && !(st = qn_model_load(&m, dev, argv[1])) &&
-        !(st = dataset_open(&d, ctx, &data, false))) {
+    if (!(st = open_device(&ctx, &dev, device)) && !(st = qn_model_load(&m, dev, argv[1])))
+        data.vocabulary = qn_model_note(m, "vocabulary");
+    if (!st && !(st = dataset_open(&d, ctx, &data, false))) {
         signals_begin(m);
         st = qn_model_evaluate(m, d.test, (int)batch, &logs);
         signals_end();

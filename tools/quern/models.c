@@ -25,6 +25,11 @@ static const struct network networks[] = {
 
 #define NETWORKS (sizeof(networks) / sizeof(networks[0]))
 
+/* Models of text, which say of each character what comes next. */
+static const char *const of_text[] = { "gpt" };
+
+#define TEXTS (sizeof(of_text) / sizeof(of_text[0]))
+
 static const struct network *find(const char *name)
 {
     for (size_t i = 0; i < NETWORKS; i++)
@@ -33,9 +38,17 @@ static const struct network *find(const char *name)
     return NULL;
 }
 
+bool models_of_text(const char *name)
+{
+    for (size_t i = 0; i < TEXTS; i++)
+        if (!strcmp(of_text[i], name))
+            return true;
+    return false;
+}
+
 bool models_has(const char *name)
 {
-    return find(name) != NULL;
+    return find(name) || models_of_text(name);
 }
 
 const char *models_names(char *text, size_t bytes)
@@ -45,6 +58,8 @@ const char *models_names(char *text, size_t bytes)
     text[0] = '\0';
     for (size_t i = 0; i < NETWORKS && n < bytes; i++)
         n += (size_t)snprintf(text + n, bytes - n, "%s%s", i ? ", " : "", networks[i].name);
+    for (size_t i = 0; i < TEXTS && n < bytes; i++)
+        n += (size_t)snprintf(text + n, bytes - n, ", %s", of_text[i]);
     return text;
 }
 
@@ -63,6 +78,26 @@ static qn_val convolutions(qn_model *m, qn_val x, const struct network *net)
     return x;
 }
 
+/* ---- models of text ---- */
+
+#define BLOCKS 4
+#define FEATURES 128
+#define HEADS 4
+
+/* Logits of the next character for each of a text's. */
+static void build_gpt(qn_model *m, const qn_shape *sample, int64_t characters)
+{
+    qn_val x = qn_input(m, QN_I32, sample->rank, sample->dim);
+
+    x = qn_embedding(m, x, &(qn_embedding_opt){ .words = (int)characters, .units = FEATURES });
+    x = qn_position_embedding(m, x, NULL);
+    for (int i = 0; i < BLOCKS; i++)
+        x = qn_transformer_encoder(m, x, &(qn_transformer_opt){ .heads = HEADS, .units = 4 * FEATURES, .act = QN_GELU,
+                                                                .norm_first = true, .causal = true });
+    x = qn_layernorm(m, x, &(qn_layernorm_opt){ .epsilon = 1e-5f });
+    qn_model_output(m, qn_dense(m, x, &(qn_dense_opt){ .units = (int)characters }));
+}
+
 qn_status models_build(qn_model **out, qn_device *dev, const char *name, const qn_shape *sample, int64_t classes)
 {
     const struct network *net = find(name);
@@ -71,6 +106,15 @@ qn_status models_build(qn_model **out, qn_device *dev, const char *name, const q
     qn_val x;
 
     *out = NULL;
+    if (models_of_text(name)) {
+        if (sample->rank != 1 || !classes) {
+            snprintf(text, sizeof(text), "model %s reads text: use it with text:FILE", name);
+            return qn_error_set(QN_E_SHAPE, text);
+        }
+        if (!(st = qn_model_create(out, dev)))
+            build_gpt(*out, sample, classes);
+        return st;
+    }
     if (!net) {
         char names[128];
 
@@ -97,10 +141,22 @@ qn_status models_build(qn_model **out, qn_device *dev, const char *name, const q
     return QN_OK;
 }
 
-qn_status models_compile(qn_model *m, int64_t classes, float lr, uint64_t seed)
+qn_status models_compile(qn_model *m, const char *name, int64_t classes, float lr, int64_t steps, uint64_t seed)
 {
-    return qn_model_compile(m, &(qn_compile_opt){ .optimizer = qn_adam(lr),
-                                                  .loss = classes ? QN_SPARSE_CATEGORICAL_CROSSENTROPY : QN_MSE,
-                                                  .metrics = { classes ? QN_ACCURACY : QN_METRIC_MAE },
-                                                  .seed = seed });
+    qn_compile_opt o = { .optimizer = qn_adam(lr), .loss = classes ? QN_SPARSE_CATEGORICAL_CROSSENTROPY : QN_MSE,
+                         .metrics = { classes ? QN_ACCURACY : QN_METRIC_MAE }, .seed = seed };
+
+    if (models_of_text(name)) {
+        const int64_t warmup = steps / 20 < 100 ? steps / 20 : 100;
+
+        o.from_logits = true;
+        o.optimizer = qn_adamw(lr != 0.0f ? lr : 2e-3f, 0.1f);
+        o.optimizer.beta2 = 0.99f;
+        o.optimizer.global_clip_norm = 1.0f;
+        o.optimizer.decay_matrices_only = true;
+        if (steps > 1)
+            o.optimizer.schedule = (qn_schedule){ .kind = QN_SCHEDULE_COSINE, .warmup = warmup, .steps = steps - warmup,
+                                                  .end = 0.05f };
+    }
+    return qn_model_compile(m, &o);
 }

@@ -27,7 +27,7 @@ struct command {
     const char *summary;               /* half a line, no full stop */
 };
 
-extern const struct command command_bench, command_devices, command_evaluate, command_ops, command_predict,
+extern const struct command command_bench, command_devices, command_evaluate, command_generate, command_ops, command_predict,
     command_train;
 
 /* Print "quern NAME: STATUS: message" for the last error; the exit code that fits. */

@@ -89,7 +89,7 @@ static qn_status check_saved(const struct state *s)
     qn_status st;
 
     if (!(st = models_build(&named, s->dev, s->job->model, &s->data.sample, s->data.classes)))
-        st = models_compile(named, s->data.classes, 0.0f, 0);
+        st = models_compile(named, s->job->model, s->data.classes, 0.0f, 0, 0);
     same = !st && qn_model_weights(named) == qn_model_weights(s->m);
     for (int i = 0; same && i < qn_model_weights(named); i++) {
         qn_shape a, b;
@@ -106,20 +106,37 @@ static qn_status check_saved(const struct state *s)
     return qn_error_set(QN_E_ARG, text);
 }
 
+/* A saved model of text knows its own characters. */
+static qn_status check_vocabulary(const struct state *s)
+{
+    const char *saved = qn_model_note(s->m, "vocabulary"), *found = s->data.vocabulary;
+    char text[256];
+
+    if ((!saved && !found) || (saved && found && !strcmp(saved, found)))
+        return QN_OK;
+    snprintf(text, sizeof(text), "the model in %.150s was trained on other characters than these data have", s->job->resume);
+    return qn_error_set(QN_E_ARG, text);
+}
+
 /* A new model, or the saved one. */
 static qn_status make_model(struct state *s)
 {
     const struct job *job = s->job;
+    int64_t batches;
     qn_status st;
 
     if (job->resume) {
-        if ((st = qn_model_load(&s->m, s->dev, job->resume)) || (job->model && (st = check_saved(s))))
+        if ((st = qn_model_load(&s->m, s->dev, job->resume)) || (job->model && (st = check_saved(s))) ||
+            (st = check_vocabulary(s)))
             return st;
         return job->lr > 0.0 ? qn_model_set_lr(s->m, (float)job->lr) : QN_OK;
     }
     if ((st = models_build(&s->m, s->dev, job->model, &s->data.sample, s->data.classes)))
         return st;
-    return models_compile(s->m, s->data.classes, (float)job->lr, (uint64_t)job->seed);
+    if (s->data.vocabulary && (st = qn_model_set_note(s->m, "vocabulary", s->data.vocabulary)))
+        return st;
+    batches = (qn_dataset_samples(s->data.train) + job->batch - 1) / job->batch;
+    return models_compile(s->m, job->model, s->data.classes, (float)job->lr, job->epochs * batches, (uint64_t)job->seed);
 }
 
 static qn_status fit(struct state *s)
@@ -284,11 +301,11 @@ static int run(int argc, char **argv)
 {
     struct job job = { .epochs = 10, .batch = 64, .target = "class", .data.split = 0.2 };
     const struct option options[] = {
-        { "data", OPTION_TEXT, &job.data.name, "DATA", "digits, mnist, fashion-mnist or csv:FILE" },
+        { "data", OPTION_TEXT, &job.data.name, "DATA", "digits, mnist, fashion-mnist, csv:FILE or text:FILE" },
         { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
         { "epochs", OPTION_INT, &job.epochs, "N", "passes over the data, those before --resume included" },
         { "batch", OPTION_INT, &job.batch, "N", "samples a step" },
-        { "lr", OPTION_REAL, &job.lr, "X", "learning rate of Adam; 0: 0.001, or as saved" },
+        { "lr", OPTION_REAL, &job.lr, "X", "learning rate; 0: 0.001, of text 0.002, or as saved" },
         { "seed", OPTION_INT, &job.seed, "N", "of weights and shuffling" },
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
         { "save", OPTION_TEXT, &job.save, "FILE", "keep the model here, after every epoch and at the end" },
@@ -308,6 +325,7 @@ static int run(int argc, char **argv)
         "  cnn-dense128  the same with Dense128\n"
         "  cnn-small     Conv32 3x3 relu, MaxPool2, Dense128 relu, Dense\n"
         "  convstack     six 3x3 convolutions with batch normalisation, 64 to 256 filters, global average, Dense\n"
+        "  gpt           of text: 4 transformer blocks of 128 features with 4 heads, 128 characters at a time\n"
         "The last layer and the loss follow from the data. SIGINT and SIGTERM end the run after the\n"
         "current batch, with what is trained saved if --save is given; a second one ends it at once.\n\n"
         "Exit status: 0 trained and tested, 1 failed, 2 wrong command line, 3 no device, 130 and 143\n"
