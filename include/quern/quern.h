@@ -7,6 +7,7 @@
 #include <quern/context.h>
 #include <quern/data.h>
 #include <quern/data_open.h>
+#include <quern/data_sound.h>
 #include <quern/device.h>
 #include <quern/generate.h>
 #include <quern/graph.h>
