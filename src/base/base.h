@@ -114,6 +114,23 @@ void qni_sort(uint32_t *index, size_t n, int (*compare)(const void *user, uint32
 uint64_t qni_hash(uint64_t h, const void *data, size_t bytes);
 uint64_t qni_hash_text(uint64_t h, const char *s); /* with the terminator, so that "a","b" differs from "ab","" */
 
+/* ---- store.c: files kept for later processes ---- */
+
+/* The bytes kept under a key, or QN_OK with *out NULL when there are none or they are damaged (then removed). */
+qn_status qni_store_get(const qn_context *ctx, uint64_t key, const char *kind, unsigned char **out, size_t *bytes);
+/* Keep bytes by writing a temporary name and renaming; failures are logged, never returned. */
+void qni_store_put(const qn_context *ctx, uint64_t key, const char *kind, const void *data, size_t bytes);
+/* Remove the least recently used entries until there are at most limit bytes. */
+void qni_store_trim(const qn_context *ctx, uint64_t limit);
+
+#define QNI_STORE_BYTES   (UINT64_C(512) << 20)
+#define QNI_STORE_LOCK_MS 120000
+
+/* Keep other processes from doing the same work at the same time: wait for the key's lock, at most limit_ms. -1 where it
+ * stays taken or the folder takes no files; the work is then done all the same, perhaps twice. */
+int qni_store_lock(const qn_context *ctx, uint64_t key, int limit_ms);
+void qni_store_unlock(int lock);
+
 /* ---- philox.c: Philox4x32-10 (Salmon et al. 2011), the same numbers as cl/common/philox.clh ---- */
 
 void qni_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);

@@ -153,23 +153,6 @@ void qni_programs_destroy(struct qni_programs **p, qn_device *dev);
 qn_status qni_kernels_get(qn_device *dev, const struct qni_launch *launch, size_t n, cl_kernel *out, size_t *built,
                           uint64_t *built_key);
 
-/* ---- store.c: files kept for later processes ---- */
-
-/* The bytes kept under a key, or QN_OK with *out NULL when there are none or they are damaged (then removed). */
-qn_status qni_store_get(const qn_context *ctx, uint64_t key, const char *kind, unsigned char **out, size_t *bytes);
-/* Keep bytes by writing a temporary name and renaming; failures are logged, never returned. */
-void qni_store_put(const qn_context *ctx, uint64_t key, const char *kind, const void *data, size_t bytes);
-/* Remove the least recently used entries until there are at most limit bytes. */
-void qni_store_trim(const qn_context *ctx, uint64_t limit);
-
-#define QNI_STORE_BYTES   (UINT64_C(512) << 20)
-#define QNI_STORE_LOCK_MS 120000
-
-/* Keep other processes from doing the same work at the same time: wait for the key's lock, at most limit_ms. -1 where it
- * stays taken or the folder takes no files; the work is then done all the same, perhaps twice. */
-int qni_store_lock(const qn_context *ctx, uint64_t key, int limit_ms);
-void qni_store_unlock(int lock);
-
 /* ---- exec.c: launches bound to buffers, ready to be replayed ---- */
 
 struct qni_bind { cl_mem mem; size_t offset; }; /* offset in bytes */

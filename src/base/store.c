@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "program/program.h"
+#include "base/base.h"
 
 #define STORE_MAGIC UINT64_C(0x31304e524555510a) /* "\nQUERN01" */
 #define STORE_ENTRY_BYTES (UINT64_C(256) << 20)
