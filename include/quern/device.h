@@ -30,10 +30,16 @@ typedef struct qn_device_info {
     unsigned compute_units;   /**< as the device counts them */
     unsigned clock_mhz;       /**< at most; 0 when unknown */
     size_t group_items;       /**< largest work-group */
+    uint64_t free_bytes;      /**< of global_bytes when asked; 0 where the driver does not say */
+    char uuid[37];            /**< "8680f206-0c00-0332-faff-fffb8b1f0000"; "" where the driver does not say */
+    char pci[16];             /**< "0000:01:00.0", hexadecimal; "" where the driver does not say */
+    double gflops;            /**< measured, f32; 0: not measured */
+    double gbytes_per_s;      /**< measured, device memory read and written; 0: not measured */
     bool usable;              /**< false: reason says why not */
     bool chosen;              /**< the one qn_device_open(..., NULL) opens */
     double score;             /**< higher is preferred among usable devices */
     char reason[256];         /**< why it is chosen, not chosen or not usable, with the score's parts */
+    char select[288];         /**< names this device, and no other that is there now, to qn_device_open() */
 } qn_device_info;
 
 /**
@@ -55,18 +61,35 @@ QN_API qn_status qn_device_list(qn_device_info **out, size_t *count, qn_context 
 QN_API void qn_device_list_free(qn_device_info **list, qn_context *ctx);
 
 /**
+ * What qn_device_open() would open, without opening it.
+ *
+ * @param out     receives what is known of the device; untouched on failure
+ * @param ctx     borrowed; NULL for the defaults
+ * @param select  as for qn_device_open(); borrowed
+ *
+ * @retval QN_OK             chosen
+ * @retval QN_E_ARG          out is NULL, or select is no expression; the message has the column
+ * @retval QN_E_NO_DEVICE    nothing matches; the message lists what there is or says what to install
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_device_choose(qn_device_info *out, qn_context *ctx, const char *select);
+
+/**
  * Open a device.
  *
  * select is "" or NULL for $QUERN_DEVICE and else the best by score; "P:D" for platform and device index; "N" for
- * the N-th of the list; "cpu", "gpu" or "accelerator"; anything else is a part of "platform name" or "device name",
- * without regard to case.
+ * the N-th of the list; "cpu", "gpu" or "accelerator"; a UUID; a PCI address; "fastest", by what was measured; an
+ * expression such as "gpu & mem>4G & !vendor~AMD"; anything else is a part of "platform name" or "device name", without
+ * regard to case. docs/devices.md has all of it.
  *
  * @param out     receives the device; the caller owns it; NULL on failure
  * @param ctx     retained; NULL for a context with the defaults
  * @param select  borrowed
  *
  * @retval QN_OK           opened
- * @retval QN_E_ARG        out is NULL
+ * @retval QN_E_ARG        out is NULL, or select is no expression; the message has the column
  * @retval QN_E_NO_DEVICE  nothing matches; the message lists what there is or says what to install
  * @retval QN_E_DEVICE     the driver refused
  *

@@ -8,6 +8,11 @@
 
 #include "device/device.h"
 
+/* NVIDIA's, which the headers lack. */
+#define NV_PCI_BUS    0x4008
+#define NV_PCI_SLOT   0x4009
+#define NV_PCI_DOMAIN 0x400A
+
 struct probe {
     qn_context *ctx;
     const struct qni_cl *cl;
@@ -178,6 +183,56 @@ static void find_group_size(const struct probe *p, struct qni_caps *out)
         memcpy(out->group_size, sizes, QNI_MIN(bytes, sizeof(out->group_size)));
 }
 
+static void find_uuid(const struct probe *p, struct qni_caps *out)
+{
+    unsigned char id[CL_UUID_SIZE_KHR];
+    size_t used = 0;
+
+    if (!query(p, CL_DEVICE_UUID_KHR, id, sizeof(id)))
+        return;
+    for (size_t i = 0; i < sizeof(id); i++)
+        used += (size_t)snprintf(out->uuid + used, sizeof(out->uuid) - used, "%s%02x",
+                                 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
+}
+
+/* By the first of the extensions that tell it. */
+static void find_pci(const struct probe *p, struct qni_caps *out, const char *extensions)
+{
+    cl_device_pci_bus_info_khr khr = { 0 };
+    cl_device_topology_amd amd;
+    cl_uint bus = 0, slot = 0, domain = 0;
+
+    if (has_word(extensions, "cl_khr_pci_bus_info") && query(p, CL_DEVICE_PCI_BUS_INFO_KHR, &khr, sizeof(khr))) {
+        /* as it is */
+    } else if (has_word(extensions, "cl_amd_device_attribute_query") &&
+               query(p, CL_DEVICE_TOPOLOGY_AMD, &amd, sizeof(amd)) && amd.raw.type == CL_DEVICE_TOPOLOGY_TYPE_PCIE_AMD) {
+        khr.pci_bus = (unsigned char)amd.pcie.bus;
+        khr.pci_device = (unsigned char)amd.pcie.device;
+        khr.pci_function = (unsigned char)amd.pcie.function;
+    } else if (has_word(extensions, "cl_nv_device_attribute_query") && query(p, NV_PCI_BUS, &bus, sizeof(bus)) &&
+               query(p, NV_PCI_SLOT, &slot, sizeof(slot))) {
+        query(p, NV_PCI_DOMAIN, &domain, sizeof(domain));
+        khr.pci_domain = domain;
+        khr.pci_bus = bus;
+        khr.pci_device = slot >> 3;
+        khr.pci_function = slot & 7;
+    } else {
+        return;
+    }
+    snprintf(out->pci, sizeof(out->pci), "%04x:%02x:%02x.%x", khr.pci_domain & 0xffffu, khr.pci_bus & 0xffu,
+             khr.pci_device & 0xffu, khr.pci_function & 0xfu);
+}
+
+/* Two numbers, in KiB: all that is free, and the largest piece. */
+static void find_free(const struct probe *p, struct qni_caps *out)
+{
+    size_t free[2] = { 0 }, bytes = 0;
+
+    if (!p->cl->GetDeviceInfo(p->id, CL_DEVICE_GLOBAL_FREE_MEMORY_AMD, sizeof(free), free, &bytes) &&
+        bytes >= sizeof(free[0]))
+        out->free_bytes = QNI_MIN((uint64_t)free[0], UINT64_MAX >> 10) << 10;
+}
+
 static void find_extensions(struct probe *p, struct qni_caps *out)
 {
     char *text = query_text(p, false, CL_DEVICE_EXTENSIONS);
@@ -185,6 +240,11 @@ static void find_extensions(struct probe *p, struct qni_caps *out)
     if (text) {
         out->fp16 = has_word(text, "cl_khr_fp16");
         out->subgroups = has_word(text, "cl_khr_subgroups") || has_word(text, "cl_intel_subgroups");
+        if (has_word(text, "cl_khr_device_uuid"))
+            find_uuid(p, out);
+        find_pci(p, out, text);
+        if (has_word(text, "cl_amd_device_attribute_query"))
+            find_free(p, out);
     }
     qni_free(p->ctx, &text);
 }

@@ -135,6 +135,9 @@ struct qni_caps {
     bool compiler;               /* it compiles OpenCL C */
     bool little_endian;
     bool unified;                /* shares the host's memory */
+    char uuid[37];               /* "8680f206-0c00-...", or "" */
+    char pci[16];                /* "0000:01:00.0", or "" */
+    uint64_t free_bytes;         /* of global memory when it was asked; 0 where the driver does not say */
     unsigned quirks;
     char algo[256];              /* QUERN_ALGO when the device was opened, or "" */
 };
@@ -173,6 +176,43 @@ qn_status qni_device_find(struct qni_found **out, size_t *count, qn_context *ctx
 qn_status qni_device_choose(size_t *out, qn_context *ctx, struct qni_found *found, size_t count, const char *select);
 
 void qni_device_info(qn_device_info *out, const struct qni_caps *caps);
+
+/* ---- expr.c: which device is meant ---- */
+
+#define QNI_EXPR_BYTES 512
+#define QNI_EXPR_NODES 64
+#define QNI_EXPR_DEPTH 16
+
+struct qni_expr_node {
+    int kind, property, comparison;
+    int left, right;         /* nodes */
+    int platform, index;
+    size_t start, length;    /* a word of the text */
+    double number;
+};
+
+struct qni_expr {
+    char text[QNI_EXPR_BYTES];
+    struct qni_expr_node node[QNI_EXPR_NODES];
+    int nodes, root;
+    bool anything;           /* the text is empty */
+    bool fastest;            /* the fastest of what fits is meant, else the best */
+};
+
+/* QN_E_ARG: the message has the column. */
+qn_status qni_expr_parse(struct qni_expr *out, const char *text);
+/* Does the index-th device of the list fit? named: it is the one, or one of those, that the text names. */
+bool qni_expr_fits(const struct qni_expr *e, const struct qni_found *f, size_t index, bool *named);
+
+/* ---- speed.c: what was measured of a device, kept in the store ---- */
+
+#define QNI_SPEED_INTENSITY 16 /* f32 operations for a byte that is read or written: between a layer's and a matrix product's */
+
+/* The measured figures of this device, driver and library; 0 where there are none. */
+void qni_speed_get(qn_device_info *out, const qn_context *ctx, const struct qni_caps *caps);
+void qni_speed_put(const qn_context *ctx, const struct qni_caps *caps, double gflops, double gbytes_per_s);
+/* GFLOP/s of work with that intensity; 0 when not measured. */
+double qni_speed_rate(const qn_device_info *info);
 
 /* ---- device.c ---- */
 

@@ -77,6 +77,9 @@ void qni_device_info(qn_device_info *out, const struct qni_caps *caps)
     out->compute_units = caps->units;
     out->clock_mhz = caps->clock_mhz;
     out->group_items = caps->group_items;
+    out->free_bytes = caps->free_bytes;
+    memcpy(out->uuid, caps->uuid, sizeof(out->uuid));
+    memcpy(out->pci, caps->pci, sizeof(out->pci));
 }
 
 /* Append one platform's devices. */
@@ -117,6 +120,7 @@ static qn_status add_platform(struct qni_found **found, size_t *count, size_t *c
             f->caps.available = false;
         st = QN_OK;
         qni_device_info(&f->info, &f->caps);
+        qni_speed_get(&f->info, ctx, &f->caps);
     }
 done:
     qni_free(ctx, &ids);
@@ -196,71 +200,12 @@ static void score(struct qni_found *f)
 
 /* ---- choosing ---- */
 
-static bool parse_number(const char *text, int *out, const char **end)
+/* Is this device meant? A tool is only meant by what names it. */
+static bool meant(const struct qni_expr *e, const struct qni_found *f, size_t index)
 {
-    int v = 0;
+    bool named, fits = qni_expr_fits(e, f, index, &named);
 
-    if (*text < '0' || *text > '9')
-        return false;
-    while (*text >= '0' && *text <= '9' && v < 100000)
-        v = v * 10 + (*text++ - '0');
-    *out = v;
-    *end = text;
-    return true;
-}
-
-/* What a selection means. */
-struct wish {
-    enum { BEST, PLATFORM_DEVICE, NUMBER, TYPE, PART } kind;
-    int platform, number;
-    qn_device_type type;
-    const char *text;
-};
-
-static struct wish parse(const char *select)
-{
-    static const struct {
-        const char *name;
-        qn_device_type type;
-    } types[] = { { "cpu", QN_DEVICE_CPU }, { "gpu", QN_DEVICE_GPU }, { "accelerator", QN_DEVICE_ACCELERATOR } };
-    struct wish w = { .kind = PART, .text = select };
-    const char *end;
-
-    if (!*select)
-        w.kind = BEST;
-    for (size_t i = 0; i < QNI_COUNT(types); i++)
-        if (!strcasecmp(select, types[i].name)) {
-            w.kind = TYPE;
-            w.type = types[i].type;
-        }
-    if (parse_number(select, &w.number, &end)) {
-        if (*end == '\0')
-            w.kind = NUMBER;
-        w.platform = w.number;
-        if (*end == ':' && parse_number(end + 1, &w.number, &end) && *end == '\0')
-            w.kind = PLATFORM_DEVICE;
-    }
-    return w;
-}
-
-/* Does a wish mean this device? A tool is only meant by name or number. */
-static bool meant(const struct wish *w, const struct qni_found *f, size_t index)
-{
-    bool tool = f->caps.quirks & QNI_QUIRK_ASK;
-
-    switch (w->kind) {
-    case BEST:
-        return !tool;
-    case PLATFORM_DEVICE:
-        return f->info.platform_index == w->platform && f->info.device_index == w->number;
-    case NUMBER:
-        return index == (size_t)w->number;
-    case TYPE:
-        return f->info.type == w->type && !tool;
-    case PART:
-        return strcasestr(f->caps.platform, w->text) || strcasestr(f->caps.name, w->text);
-    }
-    return false;
+    return fits && (named || !(f->caps.quirks & QNI_QUIRK_ASK));
 }
 
 /* "0:0 Portable Computing Language, pthread-...; 1:0 ..." */
@@ -278,25 +223,26 @@ static void list_names(char *text, size_t bytes, const struct qni_found *found, 
     }
 }
 
-static qn_status nothing_fits(const struct wish *w, const struct qni_found *found, size_t count, const char *origin)
+static qn_status nothing_fits(const struct qni_expr *e, const struct qni_found *found, size_t count, const char *origin)
 {
     char names[600];
     const char *but = "";
+    bool named;
 
     if (!count)
         return qni_error(QN_E_NO_DEVICE, "OpenCL is installed but shows no device: install a driver, on Debian and "
                          "Ubuntu pocl-opencl-icd (any CPU), intel-opencl-icd, mesa-opencl-icd or your vendor's driver");
     for (size_t i = 0; i < count; i++)
-        if (meant(w, &found[i], i) && !found[i].info.usable)
+        if (meant(e, &found[i], i) && !found[i].info.usable)
             return qni_error(QN_E_NO_DEVICE, "device %s (%s) is %s", found[i].caps.name, found[i].caps.platform,
                              found[i].info.reason);
     list_names(names, sizeof(names), found, count);
-    if (w->kind == BEST)
+    if (e->anything)
         return qni_error(QN_E_NO_DEVICE, "no device is chosen by itself; name one of: %s", names);
     for (size_t i = 0; i < count; i++)
-        if (w->kind == TYPE && found[i].info.type == w->type)
+        if (qni_expr_fits(e, &found[i], i, &named))
             but = " but tools that must be named";
-    return qni_error(QN_E_NO_DEVICE, "no device fits '%s'%s%s; there are: %s", w->text, origin, but, names);
+    return qni_error(QN_E_NO_DEVICE, "no device fits '%.200s'%s%s; there are: %s", e->text, origin, but, names);
 }
 
 /* Put a sentence before the score's parts. */
@@ -316,40 +262,118 @@ static void explain(qn_device_info *info, const char *format, ...)
     snprintf(info->reason + used, sizeof(info->reason) - used, ": %s", old);
 }
 
-qn_status qni_device_choose(size_t *out, qn_context *ctx, struct qni_found *found, size_t count, const char *select)
+/* The shortest of the ways to name a device that fits no other one. */
+static void name_devices(struct qni_found *found, size_t count)
 {
-    const char *env = select && *select ? NULL : qni_env(ctx, "QUERN_DEVICE");
-    const struct wish w = parse(env ? env : select ? select : "");
-    size_t best = count, usable = 0;
-
     for (size_t i = 0; i < count; i++) {
-        score(&found[i]);
-        usable += found[i].info.usable;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (found[i].info.usable && meant(&w, &found[i], i) &&
-            (best == count || found[i].info.score > found[best].info.score))
-            best = i;
+        const struct qni_caps *c = &found[i].caps;
+        qn_device_info *info = &found[i].info;
+        bool uuid = *c->uuid, pci = *c->pci, name = *c->name && *c->platform && !strpbrk(c->name, "\"\t\n\r") &&
+                                                    !strpbrk(c->platform, "\"\t\n\r");
 
+        for (size_t k = 0; k < count; k++) {
+            const struct qni_caps *other = &found[k].caps;
+
+            uuid = uuid && (k == i || strcmp(c->uuid, other->uuid));
+            pci = pci && (k == i || strcmp(c->pci, other->pci));
+            name = name && (k == i || strcasecmp(c->name, other->name) || strcasecmp(c->platform, other->platform));
+        }
+        if (uuid || pci)
+            snprintf(info->select, sizeof(info->select), "%s", uuid ? c->uuid : c->pci);
+        else if (name)
+            snprintf(info->select, sizeof(info->select), "platform=\"%s\" & name=\"%s\"", c->platform, c->name);
+        else
+            snprintf(info->select, sizeof(info->select), "%d:%d", info->platform_index, info->device_index);
+    }
+}
+
+/* What the devices that fit are ranked by: their measured speed where it is asked for and known of all of them. */
+static bool by_speed(const struct qni_expr *e, const struct qni_found *found, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (found[i].info.usable && meant(e, &found[i], i) && qni_speed_rate(&found[i].info) <= 0)
+            return false;
+    return e->fastest;
+}
+
+static void explain_all(const struct qni_expr *e, struct qni_found *found, size_t count, size_t best, bool env, bool speed)
+{
+    const char *how = speed ? ", by measured speed" : e->fastest ? ", by score: not all that fit are measured" : "";
+    size_t usable = 0;
+
+    for (size_t i = 0; i < count; i++)
+        usable += found[i].info.usable;
     for (size_t i = 0; i < count; i++) {
         qn_device_info *info = &found[i].info;
 
         info->chosen = i == best;
-        if (i == best && w.kind == BEST && usable == 1)
+        if (i == best && e->anything && usable == 1)
             explain(info, "the only one that can be used");
-        else if (i == best && w.kind == BEST)
+        else if (i == best && e->anything)
             explain(info, "the best of %zu", usable);
         else if (i == best)
-            explain(info, "%s '%.60s'", env ? "QUERN_DEVICE is" : "asked for as", w.text);
-        else if (info->usable && found[i].caps.quirks & QNI_QUIRK_ASK)
+            explain(info, "%s '%.60s'%s", env ? "QUERN_DEVICE is" : "asked for as", e->text, how);
+        else if (info->usable && e->anything && found[i].caps.quirks & QNI_QUIRK_ASK)
             explain(info, "a tool, only used when it is named");
-        else if (info->usable && !meant(&w, &found[i], i))
-            explain(info, "does not fit '%.60s'", w.text);
+        else if (info->usable && !meant(e, &found[i], i))
+            explain(info, "does not fit '%.60s'", e->text);
         else if (info->usable)
-            explain(info, "a lower score");
+            explain(info, speed ? "a lower measured speed" : "a lower score");
     }
+}
+
+qn_status qni_device_choose(size_t *out, qn_context *ctx, struct qni_found *found, size_t count, const char *select)
+{
+    const char *env = select && *select ? NULL : qni_env(ctx, "QUERN_DEVICE");
+    struct qni_expr e;
+    size_t best = count;
+    bool speed;
+    qn_status st;
+
+    *out = count;
+    for (size_t i = 0; i < count; i++) {
+        found[i].info.chosen = false;
+        score(&found[i]);
+    }
+    name_devices(found, count);
+    if ((st = qni_expr_parse(&e, env ? env : select ? select : ""))) {
+        if (env)
+            qni_error_prefix("QUERN_DEVICE: ");
+        return st;
+    }
+    speed = by_speed(&e, found, count);
+    for (size_t i = 0; i < count; i++) {
+        const qn_device_info *a = &found[i].info, *b = best < count ? &found[best].info : NULL;
+
+        if (a->usable && meant(&e, &found[i], i) &&
+            (!b || (speed ? qni_speed_rate(a) > qni_speed_rate(b) : a->score > b->score)))
+            best = i;
+    }
+    explain_all(&e, found, count, best, env != NULL, speed);
     *out = best;
-    return best < count ? QN_OK : nothing_fits(&w, found, count, env ? " (QUERN_DEVICE)" : "");
+    return best < count ? QN_OK : nothing_fits(&e, found, count, env ? " (QUERN_DEVICE)" : "");
+}
+
+qn_status qn_device_choose(qn_device_info *out, qn_context *ctx, const char *select)
+{
+    qn_status st;
+    const struct qni_cl *cl;
+    qn_context *c = NULL;
+    struct qni_found *found = NULL;
+    size_t n = 0, chosen;
+
+    if (!out)
+        return qni_error(QN_E_ARG, "out is NULL");
+    if ((st = qni_context_get(&c, ctx)) || (st = qni_cl_get(&cl, c)) || (st = qni_device_find(&found, &n, c, cl)) ||
+        (st = qni_device_choose(&chosen, c, found, n, select)))
+        goto done;
+    *out = found[chosen].info;
+done:
+    if (c) {
+        qni_free(c, &found);
+        qni_context_release(&c);
+    }
+    return st;
 }
 
 qn_status qn_device_list(qn_device_info **out, size_t *count, qn_context *ctx)

@@ -73,6 +73,16 @@ SEEDS = {
         "overlap": tensors({"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, b"123"),
         "long": tensors(b"{}", b"", 0)[:1] + b"\xff" * 8 + b"{}",
     },
+    "expr": {
+        "words": b"gpu & mem>4G & !vendor~AMD",
+        "groups": b"!(gpu | cpu & (units>=4 | !(version<3.0)))",
+        "names": b"name~Xeon(R) | platform=\"Portable Computing\" | \"a & b\"",
+        "ids": b"8680f206-0c00-0332-faff-fffb8b1f0000 | 0000:01:00.0 | pci!=02:00.1 | 0:1 | 3",
+        "plain": b"Intel(R) Xeon(R) Processor",
+        "fastest": b"fastest & gflops>0.5e2 & free!=4GiB & driver>=535.54",
+        "deep": b"!(" * 16 + b"gpu" + b")" * 16,
+        "wide": b"1|" * 40 + b"1",
+    },
     "json": {
         "values": b'{"a": [1, -2.5e3, true, false, null], "b": {"c": "x\\u00e9\\ud83d\\ude00\\n"}}',
         "numbers": b"[0, -0, 1e308, 9223372036854775807, -9223372036854775808, 9223372036854775808, 0.1]",

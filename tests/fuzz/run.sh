@@ -6,7 +6,7 @@
 # Findings stay in fuzz-findings/; what is worth keeping goes to tests/fuzz/corpus.
 seconds=${1:?usage: run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- idx gz csv safetensors json
+[ $# -gt 0 ] || set -- idx gz csv safetensors json expr
 cc=${CC:-clang}
 out=fuzz-findings
 mkdir -p "$out" || exit 1
@@ -20,7 +20,7 @@ status=0
 for t; do
     $cc -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
         -DQND_INSTALLED_DATA='"/nowhere"' -DQND_SOURCE_DATA='"/nowhere"' -Iinclude -Isrc -Itests/fuzz -I"$generated" \
-        "tests/fuzz/$t.c" tests/fuzz/common.c src/base/*.c src/data/*.c src/data/open/*.c src/io/*.c \
+        "tests/fuzz/$t.c" tests/fuzz/common.c src/base/*.c src/data/*.c src/data/open/*.c src/io/*.c src/device/expr.c \
         -o "$generated/$t" -lz -lm -lpthread || exit 1
     mkdir -p "$out/$t"
     echo "== $t"

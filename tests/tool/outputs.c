@@ -126,7 +126,8 @@ static void devices(void)
             bool is = false;
 
             check_members(&device, "platform_index device_index platform name vendor type driver version global_bytes "
-                                   "alloc_bytes local_bytes compute_units clock_mhz usable chosen score reason");
+                                   "alloc_bytes local_bytes free_bytes compute_units clock_mhz usable chosen score reason select "
+                                   "uuid pci gflops gbytes_per_s");
             CHECK_OK(qni_json_get_bool(&device, "chosen", &is));
             chosen += is;
             CHECK_OK(qni_json_member(&reason, &device, "reason"));
@@ -139,6 +140,36 @@ static void devices(void)
     CHECK_INT(chosen, 1);
     qni_json_free(&j);
     qn_context_destroy(&ctx);
+    command_free(&r);
+}
+
+/* What --select prints names the device that it was asked for. */
+static void selecting(void)
+{
+    struct command_result r, again;
+    char name[512];
+
+    command_run(&r, "devices --select !mem<1K", 0);
+    CHECK_INT(command_lines(r.out), 1);
+    CHECK_STR(r.err, "");
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(r.out, "\n"), r.out);
+    setenv("QUERN_DEVICE", name, 1);
+    command_run(&again, "devices --json", 0);
+    CHECK(strstr(again.out, "QUERN_DEVICE is '") && strstr(again.out, "\"chosen\": true"));
+    command_free(&again);
+    command_run(&again, "devices --select best", 0);
+    CHECK_STR(again.out, r.out);
+    command_free(&again);
+    unsetenv("QUERN_DEVICE");
+    command_free(&r);
+    command_run(&r, "devices --select mem>100000T", 3);
+    CHECK(strstr(r.err, "no device fits 'mem>100000T'"));
+    CHECK_STR(r.out, "");
+    command_free(&r);
+    command_run(&r, "devices --select mem>>1", 2);
+    CHECK(strstr(r.err, "column 5: a word is missing"));
+    CHECK_INT(command_lines(r.err), 1);
+    CHECK_STR(r.out, "");
     command_free(&r);
 }
 
@@ -291,6 +322,7 @@ int main(int argc, char **argv)
     test_run("outputs: train --json", train);
     test_run("outputs: bench --json", bench);
     test_run("outputs: devices --json", devices);
+    test_run("outputs: devices --select", selecting);
     test_run("outputs: evaluate agrees with what predict says of each sample", agree);
     test_run("outputs: predict and evaluate in plain text", plain);
     test_run("outputs: predict for images of one's own", images);

@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * quern devices: which devices there are, which one is used, and why. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,12 @@ static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qn
     }
 }
 
+/* null where it is not known. */
+static void json_known(struct json *j, const char *key, double value)
+{
+    json_real(j, key, value > 0 ? value : NAN);
+}
+
 static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found, size_t count, bool all)
 {
     struct json j = { .out = stdout, .lines = true };
@@ -80,12 +87,21 @@ static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qn
         json_uint(&j, "global_bytes", d->global_bytes);
         json_uint(&j, "alloc_bytes", d->alloc_bytes);
         json_uint(&j, "local_bytes", d->local_bytes);
+        if (d->free_bytes)
+            json_uint(&j, "free_bytes", d->free_bytes);
+        else
+            json_text(&j, "free_bytes", NULL);
         json_uint(&j, "compute_units", d->compute_units);
         json_uint(&j, "clock_mhz", d->clock_mhz);
         json_bool(&j, "usable", d->usable);
         json_bool(&j, "chosen", d->chosen);
         json_real(&j, "score", d->score);
         json_text(&j, "reason", d->reason);
+        json_text(&j, "select", d->select);
+        json_text(&j, "uuid", *d->uuid ? d->uuid : NULL);
+        json_text(&j, "pci", *d->pci ? d->pci : NULL);
+        json_known(&j, "gflops", d->gflops);
+        json_known(&j, "gbytes_per_s", d->gbytes_per_s);
         if (all) {
             json_object(&j, "properties");
             for (size_t p = 0; property_get(&v, p, cl, &found[i]) != PROPERTY_END; p++)
@@ -109,14 +125,19 @@ static void warn(void *user, qn_log_level level, const char *line)
 static int run(int argc, char **argv)
 {
     bool all = false, json = false;
+    const char *select = NULL;
     const struct option options[] = {
         { "long", OPTION_FLAG, &all, NULL, "every property of every device" },
         { "json", OPTION_FLAG, &json, NULL, "an array of objects; with --long their properties too" },
+        { "select", OPTION_TEXT, &select, "EXPR", "print only what QUERN_DEVICE has to be for the device that EXPR means" },
     };
     const struct usage usage = {
         "devices", "[options]",
         "List the OpenCL devices, one a line; * marks the one that is used unless another\n"
         "is named, and each line ends with the reason.\n\n"
+        "EXPR is what QUERN_DEVICE takes: a number, a part of a name, a UUID, a PCI address,\n"
+        "fastest, or words and comparisons with &, |, ! and parentheses, such as\n"
+        "\"gpu & mem>4G & !vendor~AMD\"; docs/devices.md lists them.\n\n"
         "Exit status: 0 one can be used, 1 failed, 2 wrong command line, 3 none can be used.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
@@ -135,18 +156,22 @@ static int run(int argc, char **argv)
     if ((st = qn_context_create(&ctx, &(qn_context_opt){ .log = warn })) || (st = qni_cl_get(&cl, ctx)) ||
         (st = qni_device_find(&found, &count, ctx, cl)))
         goto done;
-    st = qni_device_choose(&chosen, ctx, found, count, NULL);
+    st = qni_device_choose(&chosen, ctx, found, count, select);
     for (size_t i = 0; i < count; i++)
         if (found[i].info.usable)
             code = EXIT_DONE;
-    if (!json && all)
+    if (select && st == QN_OK)
+        printf("%s\n", found[chosen].info.select);
+    else if (select)
+        code = st == QN_E_ARG ? EXIT_USAGE : EXIT_NO_DEVICE;
+    else if (!json && all)
         print_long(ctx, cl, found, count);
     else if (!json)
         print_short(found, count);
 done:
-    if (json)
+    if (json && !select)
         print_json(ctx, cl, found, count, all);
-    if (st && report("devices", st) != EXIT_NO_DEVICE)
+    if (st && report("devices", st) != EXIT_NO_DEVICE && code != EXIT_USAGE)
         code = EXIT_FAILED;
     if (ctx)
         qni_free(ctx, &found);

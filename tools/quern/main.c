@@ -38,7 +38,7 @@ static void print_help(void)
            "Exit status: 0 done, 1 failed, 2 wrong command line, 3 no device that can be used,\n"
            "130 and 143 ended early by SIGINT and SIGTERM.\n\n"
            "Environment:\n"
-           "  QUERN_DEVICE   the device to use: P:D, N, cpu, gpu, or a part of its name (see quern devices)\n"
+           "  QUERN_DEVICE   the device to use: P:D, N, cpu, gpu, a part of its name, or an expression (see quern devices)\n"
            "  QUERN_DATA     where data sets are sought\n"
            "  QUERN_CACHE    where compiled kernels are kept\n"
            "  QUERN_ALGO     forced algorithms, such as conv=implicit_gemm,gemm=clblast\n");
