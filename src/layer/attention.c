@@ -170,7 +170,7 @@ static qn_val build_position(qn_model *m, struct qni_layer *l, const qn_val *in,
         return qn_graph_add(m->g, in[0], qn_graph_sinusoidal(m->g, steps, size));
     table = qni_layer_weight(m, l, &(struct qni_weight){
         .name = "position_embeddings", .shape = qni_shape(2, length, size), .init = o->init,
-        .init_default = QN_INIT_GLOROT_UNIFORM, .init_scale = o->init_scale, .trained = !o->frozen, .no_decay = true });
+        .init_default = QN_INIT_GLOROT_UNIFORM, .init_scale = o->init_scale, .trained = !o->frozen });
     if (length > steps)
         table = qn_graph_slice(m->g, table, 1, (int64_t[]){ 0 }, &steps, (int64_t[]){ 1 });
     return qn_graph_add(m->g, in[0], table);

@@ -151,7 +151,7 @@ qn_status models_compile(qn_model *m, const char *name, int64_t classes, float l
 
         o.from_logits = true;
         o.optimizer = qn_adamw(lr != 0.0f ? lr : 2e-3f, 0.1f);
-        o.optimizer.beta2 = 0.99f;
+        o.optimizer.beta2 = 0.99;
         o.optimizer.global_clip_norm = 1.0f;
         o.optimizer.decay_matrices_only = true;
         if (steps > 1)
