@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "model/model.h"
-#include "harness/test.h"
+#include "train/same.h"
 
 #define MOST_STEPS 128
 #define PERIOD 3776
@@ -126,36 +125,6 @@ static qn_optimizer optimizer(const char *v)
     return strncmp(v, "sgd", 3) ? adam : sgd;
 }
 
-static void set_weights(qn_model *m, uint64_t seed)
-{
-    static float w[1600 * 512];
-    uint64_t k = 0;
-
-    for (int i = 0; i < qn_model_weights(m); i++) {
-        const char *name;
-        qn_shape s;
-        int64_t n;
-        double fan;
-
-        CHECK_OK(qn_model_weight_info(m, i, &name, &s, NULL));
-        if (!strstr(name, "/kernel"))
-            continue; /* biases and the rest start as Keras's do */
-        n = qni_elements(&s);
-        CHECK(n <= (int64_t)QNI_COUNT(w));
-        fan = (double)(n / s.dim[s.rank - 1] + n / s.dim[s.rank - 2]);
-        for (int64_t e = 0; e < n; e++) {
-            uint64_t z = ((seed << 48) + (k << 32) + (uint64_t)e + 1) * UINT64_C(0x9E3779B97F4A7C15);
-
-            z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-            z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-            z = z ^ (z >> 31);
-            w[e] = (float)(sqrt(6.0 / fan) * ((double)(z >> 40) / 8388608.0 - 1.0));
-        }
-        k++;
-        CHECK_OK(qn_model_weight_write(m, i, w, (size_t)n * sizeof(*w)));
-    }
-}
-
 /* ---- data ---- */
 
 static float images[PERIOD + 128][784], test_images[64][784];
@@ -177,13 +146,6 @@ static bool read_digits(const char *name, int n, float (*x)[784], int32_t *t)
 
 /* ---- the test ---- */
 
-static bool agrees(double loss, double f32, double f64, double first)
-{
-    double scale = fmax(f32, first / 10);
-
-    return fabs(loss - f32) / scale <= fmax(1e-4, 4 * fabs(f32 - f64) / scale);
-}
-
 static void check_run(const void *arg)
 {
     const struct run *r = arg;
@@ -203,24 +165,19 @@ static void check_run(const void *arg)
                                                     .loss = QN_SPARSE_CATEGORICAL_CROSSENTROPY }));
     if (test_failed())
         goto done;
-    set_weights(m, r->seed);
+    same_weights(m, r->seed);
     for (int i = 0; i < r->steps && !test_failed(); i++) {
         int at = r->batch * i % PERIOD;
-        double loss;
 
         CHECK_OK(qn_model_train_batch(m, (const void *[]){ images[at] }, (const void *[]){ labels + at }, NULL, r->batch,
                                       &logs));
-        loss = qn_logs_get(&logs, "loss");
-        worst = fmax(worst, fabs(loss - r->f32[i]) / fmax(r->f32[i], r->f32[0] / 10));
-        if (!agrees(loss, r->f32[i], r->f64[i], r->f32[0]))
-            test_fail(__FILE__, __LINE__, "step %d: loss %.9g, Keras %.9g in f32, %.9g in f64", i, loss, r->f32[i], r->f64[i]);
+        worst = fmax(worst, same_loss(r->name, i, qn_logs_get(&logs, "loss"), r->f32[i], r->f64[i], r->f32[0]));
     }
     /* Keras's number is without the penalty, ours with it. */
     if (!strstr(variant, "adam-l")) {
         CHECK_OK(qn_model_test_batch(m, (const void *[]){ test_images }, (const void *[]){ test_labels }, NULL, 64, &logs));
-        if (!test_failed() && !agrees(qn_logs_get(&logs, "loss"), r->test_f32, r->test_f64, r->f32[0]))
-            test_fail(__FILE__, __LINE__, "test: loss %.9g, Keras %.9g in f32, %.9g in f64", qn_logs_get(&logs, "loss"),
-                      r->test_f32, r->test_f64);
+        if (!test_failed())
+            same_loss(r->name, -1, qn_logs_get(&logs, "loss"), r->test_f32, r->test_f64, r->f32[0]);
     }
     printf("# %s: largest difference %.2g\n", r->name, worst);
 done:
