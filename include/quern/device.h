@@ -119,6 +119,25 @@ QN_API qn_status qn_device_memory(qn_device *dev, uint64_t *current, uint64_t *p
  */
 QN_API const char *qn_device_build_log(qn_device *dev);
 
+/**
+ * Measure how fast a device is, in half a second or so, and keep the figures for what qn_device_list() and "fastest" say
+ * from then on: f32 multiply-adds of registers, and the reading and writing of memory larger than the caches.
+ *
+ * What else the device does meanwhile counts. The figures belong to this device, driver and version of the library.
+ *
+ * @param gflops        receives 10^9 operations a second, a multiply-add counted as two
+ * @param gbytes_per_s  receives 10^9 bytes a second, read and written together
+ * @param dev           borrowed; its queue is used, and up to a quarter of its memory
+ *
+ * @retval QN_OK               measured; kept where the context has a store
+ * @retval QN_E_ARG            an argument is NULL
+ * @retval QN_E_DEVICE         the driver failed, or the device computes wrongly
+ * @retval QN_E_DEVICE_MEMORY  no memory for it
+ *
+ * Threads: as for other work on dev.
+ */
+QN_API qn_status qn_device_measure(double *gflops, double *gbytes_per_s, qn_device *dev);
+
 /** Wait until all queued work is done. @retval QN_E_DEVICE or QN_E_DEVICE_LOST what went wrong. Threads: any. */
 QN_API qn_status qn_device_finish(qn_device *dev);
 

@@ -173,6 +173,37 @@ static void selecting(void)
     command_free(&r);
 }
 
+/* The table, and what is measured in it and everywhere after. */
+static void benchmark(void)
+{
+    struct command_result r;
+    char *old = getenv("QUERN_CACHE") ? strdup(getenv("QUERN_CACHE")) : NULL;
+
+    setenv("QUERN_CACHE", file("store"), 1);
+    command_run(&r, "devices", 0);
+    CHECK(strstr(r.out, "GFLOP/s") && strstr(r.out, "\n* ") && strstr(r.out, "  -     -  "));
+    CHECK(!strchr(r.out, '\033')); /* no colour outside a terminal */
+    command_free(&r);
+    command_run(&r, "devices --benchmark", 0);
+    CHECK(strstr(r.out, "\n* ") && !strstr(r.out, "  -     -  "));
+    command_free(&r);
+    command_run(&r, "devices --json", 0);
+    CHECK(strstr(r.out, "\"gflops\": ") && !strstr(r.out, "\"gflops\": null"));
+    CHECK(!strstr(r.out, "\"gbytes_per_s\": null"));
+    command_free(&r);
+    setenv("QUERN_DEVICE", "fastest", 1);
+    command_run(&r, "devices", 0);
+    CHECK(strstr(r.out, "QUERN_DEVICE is 'fastest', by measured speed"));
+    unsetenv("QUERN_DEVICE");
+    command_free(&r);
+    if (old)
+        setenv("QUERN_CACHE", old, 1);
+    else
+        unsetenv("QUERN_CACHE");
+    free(old);
+    CHECK_INT(system(line("rm -r %s%s", file("store"), "")), 0);
+}
+
 /* predict's line at text, for sample i: the classes with their probabilities, likeliest first. */
 static bool read_answer(const char *text, int i, int class[], double probability[], int *n, double *label)
 {
@@ -323,6 +354,7 @@ int main(int argc, char **argv)
     test_run("outputs: bench --json", bench);
     test_run("outputs: devices --json", devices);
     test_run("outputs: devices --select", selecting);
+    test_run("outputs: devices --benchmark", benchmark);
     test_run("outputs: evaluate agrees with what predict says of each sample", agree);
     test_run("outputs: predict and evaluate in plain text", plain);
     test_run("outputs: predict for images of one's own", images);

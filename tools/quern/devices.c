@@ -8,19 +8,13 @@
 #include "devices.h"
 #include "quern.h"
 
-static const char *const types[] = { "other", "CPU", "GPU", "accelerator" };
 static const char *const type_words[] = { "other", "cpu", "gpu", "accelerator" }; /* as QUERN_DEVICE takes them */
 
-static void print_short(const struct qni_found *found, size_t count)
+const char *device_type_name(qn_device_type type)
 {
-    for (size_t i = 0; i < count; i++) {
-        const qn_device_info *d = &found[i].info;
-        char memory[32];
+    static const char *const types[] = { "other", "CPU", "GPU", "accelerator" };
 
-        printf("%c %d:%d %s, %s %s (%s), %u units, %s - %s\n", d->chosen ? '*' : ' ', d->platform_index,
-               d->device_index, types[d->type], d->platform, d->name, d->driver, d->compute_units,
-               qni_bytes_text(d->global_bytes, memory, sizeof(memory)), d->reason);
-    }
+    return types[type];
 }
 
 /* What the library makes of it. */
@@ -50,7 +44,7 @@ static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qn
     for (size_t i = 0; i < count; i++) {
         struct property_value v = { .text = { .ctx = ctx } };
 
-        print_short(&found[i], 1);
+        print_table(&found[i], 1);
         print_own(&found[i].caps);
         for (size_t p = 0; property_get(&v, p, cl, &found[i]) != PROPERTY_END; p++)
             if (v.shown)
@@ -122,26 +116,52 @@ static void warn(void *user, qn_log_level level, const char *line)
         fprintf(stderr, "quern devices: %s\n", line);
 }
 
+/* Measure each device that can be used, but tools; one that fails is left as it was. */
+static int benchmark(qn_context *ctx, struct qni_found *found, size_t count)
+{
+    int code = EXIT_DONE;
+
+    for (size_t i = 0; i < count; i++) {
+        double gflops = 0, gbytes = 0;
+        char place[32];
+        qn_device *dev = NULL;
+        qn_status st;
+
+        if (!found[i].info.usable || found[i].caps.quirks & QNI_QUIRK_ASK)
+            continue;
+        snprintf(place, sizeof(place), "%d:%d", found[i].info.platform_index, found[i].info.device_index);
+        if (!(st = qn_device_open(&dev, ctx, place)) && !(st = qn_device_measure(&gflops, &gbytes, dev))) {
+            found[i].info.gflops = gflops;
+            found[i].info.gbytes_per_s = gbytes;
+        }
+        qn_device_close(&dev);
+        if (st)
+            code = report("devices", st);
+    }
+    return code;
+}
+
 static int run(int argc, char **argv)
 {
-    bool all = false, json = false;
+    bool all = false, json = false, measure = false;
     const char *select = NULL;
     const struct option options[] = {
         { "long", OPTION_FLAG, &all, NULL, "every property of every device" },
         { "json", OPTION_FLAG, &json, NULL, "an array of objects; with --long their properties too" },
+        { "benchmark", OPTION_FLAG, &measure, NULL, "measure arithmetic and memory first, and keep the figures" },
         { "select", OPTION_TEXT, &select, "EXPR", "print only what QUERN_DEVICE has to be for the device that EXPR means" },
     };
     const struct usage usage = {
         "devices", "[options]",
-        "List the OpenCL devices, one a line; * marks the one that is used unless another\n"
-        "is named, and each line ends with the reason.\n\n"
+        "List the OpenCL devices; * marks the one that is used unless another is named, and\n"
+        "below each stands the reason.\n\n"
         "EXPR is what QUERN_DEVICE takes: a number, a part of a name, a UUID, a PCI address,\n"
         "fastest, or words and comparisons with &, |, ! and parentheses, such as\n"
         "\"gpu & mem>4G & !vendor~AMD\"; docs/devices.md lists them.\n\n"
         "Exit status: 0 one can be used, 1 failed, 2 wrong command line, 3 none can be used.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
-    int code = EXIT_NO_DEVICE;
+    int code = EXIT_NO_DEVICE, failed = EXIT_DONE;
     qn_status st;
     qn_context *ctx = NULL;
     const struct qni_cl *cl = NULL;
@@ -157,6 +177,10 @@ static int run(int argc, char **argv)
         (st = qni_device_find(&found, &count, ctx, cl)))
         goto done;
     st = qni_device_choose(&chosen, ctx, found, count, select);
+    if (measure) {
+        failed = benchmark(ctx, found, count);
+        st = qni_device_choose(&chosen, ctx, found, count, select);
+    }
     for (size_t i = 0; i < count; i++)
         if (found[i].info.usable)
             code = EXIT_DONE;
@@ -167,7 +191,7 @@ static int run(int argc, char **argv)
     else if (!json && all)
         print_long(ctx, cl, found, count);
     else if (!json)
-        print_short(found, count);
+        print_table(found, count);
 done:
     if (json && !select)
         print_json(ctx, cl, found, count, all);
@@ -176,7 +200,7 @@ done:
     if (ctx)
         qni_free(ctx, &found);
     qn_context_destroy(&ctx);
-    return code;
+    return code ? code : failed;
 }
 
 const struct command command_devices = { "devices", run, "list the OpenCL devices and the one that is used" };

@@ -18,4 +18,12 @@ enum property_result { PROPERTY_OK, PROPERTY_END };
 enum property_result property_get(struct property_value *out, size_t i, const struct qni_cl *cl,
                                   const struct qni_found *found);
 
+/* ---- devices_table.c ---- */
+
+void print_table(const struct qni_found *found, size_t count);
+
+/* ---- devices.c ---- */
+
+const char *device_type_name(qn_device_type type);
+
 #endif
