@@ -127,6 +127,11 @@ static void command(void)
     CHECK(strstr(text, "no device fits 'voodoo' (QUERN_DEVICE)"));
     CHECK_INT(run_tool("OCL_ICD_VENDORS=/nonexistent", "devices", text, sizeof(text)), 3);
     CHECK(strstr(text, "pocl-opencl-icd"));
+    CHECK(strstr(text, "\n- OCL_ICD_VENDORS is /nonexistent, which is not there\n  unset OCL_ICD_VENDORS"));
+    CHECK_INT(run_tool("", "devices --diagnose", text, sizeof(text)), 0);
+    CHECK(strstr(text, "/00-gone.icd: the driver's library does not load: /nonexistent/libgone.so"));
+    CHECK(strstr(text, "/01-no-library.icd: the driver's library does not load: /etc/passwd"));
+    CHECK(strstr(text, "\n* ") && !strstr(text, "pocl.icd: "));
     CHECK_INT(run_tool("", "devices --longer", text, sizeof(text)), 2);
     CHECK_INT(run_tool("", "devices now", text, sizeof(text)), 2);
     CHECK_INT(run_tool("", "", text, sizeof(text)), 2);

@@ -4,8 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "devices.h"
+#include "diagnose.h"
 #include "quern.h"
 
 static const char *const type_words[] = { "other", "cpu", "gpu", "accelerator" }; /* as QUERN_DEVICE takes them */
@@ -143,12 +145,13 @@ static int benchmark(qn_context *ctx, struct qni_found *found, size_t count)
 
 static int run(int argc, char **argv)
 {
-    bool all = false, json = false, measure = false;
+    bool all = false, json = false, measure = false, why = false, usable = false;
     const char *select = NULL;
     const struct option options[] = {
         { "long", OPTION_FLAG, &all, NULL, "every property of every device" },
         { "json", OPTION_FLAG, &json, NULL, "an array of objects; with --long their properties too" },
         { "benchmark", OPTION_FLAG, &measure, NULL, "measure arithmetic and memory first, and keep the figures" },
+        { "diagnose", OPTION_FLAG, &why, NULL, "say on stderr why a device may be missing, even if there is another" },
         { "select", OPTION_TEXT, &select, "EXPR", "print only what QUERN_DEVICE has to be for the device that EXPR means" },
     };
     const struct usage usage = {
@@ -158,7 +161,8 @@ static int run(int argc, char **argv)
         "EXPR is what QUERN_DEVICE takes: a number, a part of a name, a UUID, a PCI address,\n"
         "fastest, or words and comparisons with &, |, ! and parentheses, such as\n"
         "\"gpu & mem>4G & !vendor~AMD\"; docs/devices.md lists them.\n\n"
-        "Exit status: 0 one can be used, 1 failed, 2 wrong command line, 3 none can be used.\n",
+        "Exit status: 0 one can be used, 1 failed, 2 wrong command line, 3 none can be used;\n"
+        "stderr then says why, as far as it can be found out, and what to do.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
     int code = EXIT_NO_DEVICE, failed = EXIT_DONE;
@@ -182,8 +186,8 @@ static int run(int argc, char **argv)
         st = qni_device_choose(&chosen, ctx, found, count, select);
     }
     for (size_t i = 0; i < count; i++)
-        if (found[i].info.usable)
-            code = EXIT_DONE;
+        usable = usable || found[i].info.usable;
+    code = usable ? EXIT_DONE : EXIT_NO_DEVICE;
     if (select && st == QN_OK)
         printf("%s\n", found[chosen].info.select);
     else if (select)
@@ -197,6 +201,10 @@ done:
         print_json(ctx, cl, found, count, all);
     if (st && report("devices", st) != EXIT_NO_DEVICE && code != EXIT_USAGE)
         code = EXIT_FAILED;
+    if (why || (code == EXIT_NO_DEVICE && !usable)) {
+        fflush(stdout);
+        diagnose(&(struct diagnosis){ .out = stderr, .root = "", .access = access, .loader = cl != NULL });
+    }
     if (ctx)
         qni_free(ctx, &found);
     qn_context_destroy(&ctx);
