@@ -53,6 +53,28 @@ QN_API int qn_dataset_fields(const qn_dataset *ds);
 QN_API const qn_field *qn_dataset_field(const qn_dataset *ds, int i);
 
 /**
+ * Give the classes of an integer target names. Datasets made of this one afterwards have them as well.
+ *
+ * @param ds       not yet read by other threads
+ * @param name     [classes] copied
+ * @param classes  1 or more
+ *
+ * @retval QN_OK             named
+ * @retval QN_E_ARG          a pointer is NULL or classes is below 1
+ * @retval QN_E_STATE        the classes have names already
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: one.
+ */
+QN_API qn_status qn_dataset_name_classes(qn_dataset *ds, const char *const *name, int classes);
+
+/** Number of classes that have names; 0 where there are none. Threads: any. */
+QN_API int qn_dataset_classes(const qn_dataset *ds);
+
+/** A class's name, lent until the dataset is closed; NULL where there is none. Threads: any. */
+QN_API const char *qn_dataset_class(const qn_dataset *ds, int i);
+
+/**
  * Read samples.
  *
  * @param ds     borrowed

@@ -6,6 +6,8 @@
 
 #include <quern/context.h>
 #include <quern/data.h>
+#include <quern/data_files.h>
+#include <quern/data_image.h>
 #include <quern/data_open.h>
 #include <quern/data_sound.h>
 #include <quern/device.h>

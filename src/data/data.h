@@ -33,7 +33,19 @@ struct qn_dataset {
     qn_field *field;      /* [fields] names owned */
     size_t *sample_bytes; /* [fields] of one sample */
     size_t scratch;       /* bytes a reading thread must bring; a multiple of 64 */
+    struct qni_classes *classes; /* NULL: they have no names */
 };
+
+/* Names of classes, shared by the datasets that are made of each other. */
+struct qni_classes {
+    atomic_int references;
+    int n;
+    char *text;        /* one after another, each with its zero */
+    const char **name; /* [n] into it */
+};
+
+/* What is made of a dataset has its classes' names. */
+void qni_dataset_keep_classes(qn_dataset *ds, const qn_dataset *from);
 
 /* A zeroed struct of `bytes` with its frame filled in; the fields are checked and copied. kind is set by the caller
  * once the dataset is complete: until then closing it frees the frame alone. */

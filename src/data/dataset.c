@@ -113,6 +113,66 @@ qn_status qni_dataset_new(void *out, size_t bytes, qn_context *ctx, int64_t samp
     return st;
 }
 
+void qni_dataset_keep_classes(qn_dataset *ds, const qn_dataset *from)
+{
+    if ((ds->classes = from->classes))
+        atomic_fetch_add_explicit(&ds->classes->references, 1, memory_order_relaxed);
+}
+
+static void release_classes(const qn_context *ctx, struct qni_classes **classes)
+{
+    struct qni_classes *c = *classes;
+
+    *classes = NULL;
+    if (!c || atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) != 1)
+        return;
+    qni_free(ctx, &c->text);
+    qni_free(ctx, &c->name);
+    qni_free(ctx, &c);
+}
+
+qn_status qn_dataset_name_classes(qn_dataset *ds, const char *const *name, int classes)
+{
+    struct qni_classes *c = NULL;
+    size_t bytes = 0, at = 0;
+    qn_status st;
+
+    if (!ds || !name || classes < 1)
+        return qni_error(QN_E_ARG, "%d classes%s", classes, ds && name ? "" : ", a pointer is NULL");
+    if (ds->classes)
+        return qni_error(QN_E_STATE, "the classes have names already");
+    for (int i = 0; i < classes; i++) {
+        if (!name[i])
+            return qni_error(QN_E_ARG, "the name of class %d is NULL", i);
+        bytes += strlen(name[i]) + 1;
+    }
+    if ((st = qni_calloc(ds->ctx, &c, 1, sizeof(*c))))
+        return st;
+    atomic_init(&c->references, 1);
+    if ((st = qni_calloc(ds->ctx, &c->text, bytes, 1)) ||
+        (st = qni_calloc(ds->ctx, &c->name, (size_t)classes, sizeof(*c->name))))
+        goto done;
+    for (; c->n < classes; c->n++) {
+        c->name[c->n] = memcpy(c->text + at, name[c->n], strlen(name[c->n]) + 1);
+        at += strlen(name[c->n]) + 1;
+    }
+    ds->classes = c;
+    c = NULL;
+done:
+    release_classes(ds->ctx, &c);
+    return st;
+}
+
+int qn_dataset_classes(const qn_dataset *ds)
+{
+    return ds && ds->classes ? ds->classes->n : 0;
+}
+
+const char *qn_dataset_class(const qn_dataset *ds, int i)
+{
+    return i >= 0 && i < qn_dataset_classes(ds) ? ds->classes->name[i] : NULL;
+}
+
 qn_dataset *qni_dataset_retain(qn_dataset *ds)
 {
     atomic_fetch_add_explicit(&ds->references, 1, memory_order_relaxed);
@@ -136,6 +196,7 @@ void qn_dataset_close(qn_dataset **ds)
         qni_free(ctx, &d->field[i].name);
     qni_free(ctx, &d->field);
     qni_free(ctx, &d->sample_bytes);
+    release_classes(ctx, &d->classes);
     qni_free(ctx, &d);
     qni_context_release(&ctx);
 }

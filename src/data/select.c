@@ -92,6 +92,7 @@ qn_status qn_dataset_slice(qn_dataset **out, qn_dataset *from, int64_t first, in
         return st;
     s->first = first;
     s->from = qni_dataset_retain(from);
+    qni_dataset_keep_classes(&s->base, from);
     s->base.scratch = from->scratch;
     s->base.kind = &selection_kind;
     *out = &s->base;
@@ -133,6 +134,7 @@ qn_status qn_dataset_select(qn_dataset **out, qn_dataset *from, const int64_t *i
     if (count)
         memcpy(s->table, index, (size_t)count * sizeof(*index));
     s->from = qni_dataset_retain(from);
+    qni_dataset_keep_classes(&s->base, from);
     s->base.scratch = from->scratch;
     s->base.kind = &selection_kind;
     *out = ds;
@@ -259,6 +261,7 @@ qn_status qn_dataset_concat(qn_dataset **out, qn_dataset *const *from, int sourc
     if ((st = qni_calloc(ds->ctx, &c->from, (size_t)sources, sizeof(*c->from))) != QN_OK ||
         (st = qni_calloc(ds->ctx, &c->start, (size_t)sources, sizeof(*c->start))) != QN_OK)
         goto done;
+    qni_dataset_keep_classes(ds, from[0]);
     samples = 0;
     for (int i = 0; i < sources; i++) {
         c->from[i] = qni_dataset_retain(from[i]);

@@ -147,6 +147,7 @@ qn_status qn_dataset_map(qn_dataset **out, qn_dataset *from, const qn_map_opt *o
     m->opt = *opt;
     m->opt.field = NULL;
     qni_dataset_retain(from);
+    qni_dataset_keep_classes(ds, from);
     ds->kind = &map_kind;
     *out = ds;
     ds = NULL;

@@ -2,11 +2,12 @@
 # Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
 #
 # Fuzz every parser with libFuzzer under the address and undefined-behaviour sanitizers.
-# usage: run.sh SECONDS [TARGET...]         from the source folder; needs clang with its runtime libraries, and zlib
+# usage: run.sh SECONDS [TARGET...]         from the source folder; needs clang with its runtime libraries, and all that
+# libquern-data wants
 # Findings stay in fuzz-findings/; what is worth keeping goes to tests/fuzz/corpus.
 seconds=${1:?usage: run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- idx gz csv safetensors json expr
+[ $# -gt 0 ] || set -- idx gz csv safetensors json expr image sound
 cc=${CC:-clang}
 out=fuzz-findings
 mkdir -p "$out" || exit 1
@@ -19,9 +20,11 @@ sed "s/@MAJOR@/${version%%.*}/; s/@MINOR@/$(echo "$version" | cut -d. -f2)/; s/@
 status=0
 for t; do
     $cc -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-        -DQND_INSTALLED_DATA='"/nowhere"' -DQND_SOURCE_DATA='"/nowhere"' -Iinclude -Isrc -Itests/fuzz -I"$generated" \
-        "tests/fuzz/$t.c" tests/fuzz/common.c src/base/*.c src/data/*.c src/data/open/*.c src/io/*.c src/device/expr.c \
-        -o "$generated/$t" -lz -lm -lpthread || exit 1
+        -DQND_INSTALLED_DATA='"/nowhere"' -DQND_SOURCE_DATA='"/nowhere"' -DQND_PNG=1 -DQND_JPEG=1 -DQND_SNDFILE=1 \
+        -Iinclude -Isrc -Itests/fuzz -I"$generated" \
+        "tests/fuzz/$t.c" tests/fuzz/common.c src/base/*.c src/data/*.c src/data/*/*.c src/io/*.c \
+        src/device/expr.c \
+        -o "$generated/$t" -lz -lpng -ljpeg -lsndfile -lm -lpthread || exit 1
     mkdir -p "$out/$t"
     echo "== $t"
     "$generated/$t" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \

@@ -9,6 +9,7 @@ build_packages=(
     pocl-opencl-icd                                    # OpenCL on the CPU
     libclblast1 libclblast-dev                         # matrix products on GPUs
     zlib1g-dev                                         # .gz data sets
+    libpng-dev libjpeg62-turbo-dev libsndfile1-dev     # images and sound
 )
 check_packages=("${build_packages[@]}" git)
 

@@ -11,7 +11,7 @@
 
 #include <quern/data_open.h>
 
-#include "data/open/gz.h"
+#include "data/open/files.h"
 
 #define PIECE     ((size_t)1 << 16)
 #define MOST_RATE 1032 /* deflate makes at most so many bytes of one */
@@ -224,18 +224,6 @@ void qnd_file_close(struct qnd_file *f)
     f->fd = -1;
 }
 
-/* What the caller gave, or a context of our own that the datasets keep alive: *own is to be destroyed. */
-static qn_status find_context(qn_context **own, qn_context **ctx)
-{
-    qn_status st;
-
-    if (*ctx)
-        return QN_OK;
-    if ((st = qn_context_create(own, NULL)) == QN_OK)
-        *ctx = *own;
-    return st;
-}
-
 qn_status qn_dataset_idx_gz(qn_dataset **out, const char *images, const char *labels, const qn_idx_opt *opt)
 {
     struct qnd_file x = {.fd = -1}, y = {.fd = -1};
@@ -250,7 +238,7 @@ qn_status qn_dataset_idx_gz(qn_dataset **out, const char *images, const char *la
         return qnd_error(QN_E_ARG, "images is NULL");
     if (opt)
         o = *opt;
-    if ((st = find_context(&own, &o.context)) != QN_OK)
+    if ((st = qnd_find_context(&own, &o.context)) != QN_OK)
         return st;
     if ((st = qnd_file_open(&x, o.context, images)) != QN_OK ||
         (labels && (st = qnd_file_open(&y, o.context, labels)) != QN_OK))
@@ -277,7 +265,7 @@ qn_status qn_dataset_csv_gz(qn_dataset **out, const char *path, const qn_csv_opt
         return qnd_error(QN_E_ARG, "path is NULL");
     if (opt)
         o = *opt;
-    if ((st = find_context(&own, &o.context)) != QN_OK)
+    if ((st = qnd_find_context(&own, &o.context)) != QN_OK)
         return st;
     if ((st = qnd_file_open(&text, o.context, path)) == QN_OK)
         st = qn_dataset_csv_from(out, &text.reader, &o);
