@@ -121,6 +121,8 @@ static void command(void)
     CHECK_INT(run_tool("", "devices --long", text, sizeof(text)), 0);
     CHECK(strstr(text, "CL_DEVICE_MAX_COMPUTE_UNITS"));
     CHECK(strstr(text, "CL_INVALID_DEVICE")); /* a failed query is a value to print */
+    CHECK_INT(run_tool("", "devices --raw", text, sizeof(text)), 0);
+    CHECK(strstr(text, "#PLATFORMS") && strstr(text, "\n[FAKE/0]  ") && strstr(text, "\n[POCL/0]  "));
     CHECK_INT(run_tool("LC_ALL=de_DE.UTF-8", "devices --json --long 2>/dev/null", text, sizeof(text)), 0);
     CHECK(text[0] == '[' && strstr(text, "\"chosen\": true") && strstr(text, "\"properties\": {"));
     CHECK_INT(run_tool("QUERN_DEVICE=voodoo", "devices", text, sizeof(text)), 0); /* one could be used */

@@ -85,9 +85,9 @@ static const struct system {
     { "a container without the GPU", { ICD "nvidia.icd=libnvidia-opencl.so.1.none", "/.dockerenv=", GPU "class=0x030200\n",
       GPU "vendor=0x10de\n" }, { NULL }, false, NULL, { "does not load", "this container is not given it", "--gpus all" } },
     { "Podman, AMD", { ICD "a.icd=libm.so.6", "/run/.containerenv=", GPU "class=0x030000\n", GPU "vendor=0x1002\n" }, { NULL },
-      false, NULL, { "a GPU of AMD, but this container is not given it", "--device /dev/kfd", "no OpenCL driver for the GPU of AMD" } },
+      false, NULL, { "a GPU of AMD, but this container is not given it", "--device /dev/kfd", "driver for the GPU of AMD" } },
     { "no kernel driver", { ICD "a.icd=libm.so.6", GPU "class=0x030000", GPU "vendor=0x8086", "/proc/1/cgroup=0::/init.scope\n" },
-      { NULL }, false, NULL, { "a GPU of Intel has no node in /dev", "no OpenCL driver for the GPU of Intel", "intel-opencl-icd" } },
+      { NULL }, false, NULL, { "a GPU of Intel has no node in /dev", "driver for the GPU of Intel", "intel-opencl-icd" } },
     { "a network card is no GPU", { ICD "a.icd=libm.so.6", GPU "class=0x020000\n", GPU "vendor=0x8086\n" }, { NULL }, false,
       NULL, { NOTHING } },
 };

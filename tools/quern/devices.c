@@ -48,7 +48,7 @@ static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qn
 
         print_table(&found[i], 1);
         print_own(&found[i].caps);
-        for (size_t p = 0; property_get(&v, p, cl, &found[i]) != PROPERTY_END; p++)
+        for (size_t p = 0; property_get(&v, p, cl, &found[i], false) != PROPERTY_END; p++)
             if (v.shown)
                 printf("    %-48s %s\n", v.name, v.text.data ? v.text.data : "");
         qni_text_free(&v.text);
@@ -100,7 +100,7 @@ static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qn
         json_known(&j, "gbytes_per_s", d->gbytes_per_s);
         if (all) {
             json_object(&j, "properties");
-            for (size_t p = 0; property_get(&v, p, cl, &found[i]) != PROPERTY_END; p++)
+            for (size_t p = 0; property_get(&v, p, cl, &found[i], false) != PROPERTY_END; p++)
                 if (v.shown)
                     json_text(&j, v.name, v.text.data ? v.text.data : "");
             json_object_end(&j);
@@ -143,16 +143,83 @@ static int benchmark(qn_context *ctx, struct qni_found *found, size_t count)
     return code;
 }
 
+struct wanted {
+    bool all, json, raw, measure, why;
+    const char *select;
+};
+
+/* Everything that was found, in the form that is wanted. */
+static qn_status print_devices(const struct wanted *w, qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found,
+                               size_t count)
+{
+    if (w->json)
+        print_json(ctx, cl, found, count, w->all);
+    else if (w->raw && cl)
+        return print_raw(ctx, cl, found, count);
+    else if (w->all)
+        print_long(ctx, cl, found, count);
+    else
+        print_table(found, count);
+    return QN_OK;
+}
+
+/* The one device that is asked for; the exit code. */
+static int print_select(const struct qni_found *found, size_t chosen, qn_status st)
+{
+    if (st == QN_OK)
+        printf("%s\n", found[chosen].info.select);
+    return st == QN_OK ? EXIT_DONE : st == QN_E_ARG ? EXIT_USAGE : EXIT_NO_DEVICE;
+}
+
+static int list(const struct wanted *w)
+{
+    int code = EXIT_NO_DEVICE, failed = EXIT_DONE;
+    qn_status st, printed;
+    qn_context *ctx = NULL;
+    const struct qni_cl *cl = NULL;
+    struct qni_found *found = NULL;
+    size_t count = 0, chosen = 0;
+    bool usable = false;
+
+    if (!(st = qn_context_create(&ctx, &(qn_context_opt){ .log = warn })) && !(st = qni_cl_get(&cl, ctx)) &&
+        !(st = qni_device_find(&found, &count, ctx, cl))) {
+        st = qni_device_choose(&chosen, ctx, found, count, w->select);
+        if (w->measure) {
+            failed = benchmark(ctx, found, count);
+            st = qni_device_choose(&chosen, ctx, found, count, w->select);
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        usable = usable || found[i].info.usable;
+    if (w->select) {
+        code = print_select(found, chosen, st);
+    } else {
+        code = usable ? EXIT_DONE : EXIT_NO_DEVICE;
+        if ((printed = print_devices(w, ctx, cl, found, count)))
+            st = printed;
+    }
+    if (st && report("devices", st) != EXIT_NO_DEVICE && code != EXIT_USAGE)
+        code = EXIT_FAILED;
+    if (w->why || (code == EXIT_NO_DEVICE && !usable)) {
+        fflush(stdout);
+        diagnose(&(struct diagnosis){ .out = stderr, .root = "", .access = access, .loader = cl != NULL });
+    }
+    if (ctx)
+        qni_free(ctx, &found);
+    qn_context_destroy(&ctx);
+    return code ? code : failed;
+}
+
 static int run(int argc, char **argv)
 {
-    bool all = false, json = false, measure = false, why = false, usable = false;
-    const char *select = NULL;
+    struct wanted w = { 0 };
     const struct option options[] = {
-        { "long", OPTION_FLAG, &all, NULL, "every property of every device" },
-        { "json", OPTION_FLAG, &json, NULL, "an array of objects; with --long their properties too" },
-        { "benchmark", OPTION_FLAG, &measure, NULL, "measure arithmetic and memory first, and keep the figures" },
-        { "diagnose", OPTION_FLAG, &why, NULL, "say on stderr why a device may be missing, even if there is another" },
-        { "select", OPTION_TEXT, &select, "EXPR", "print only what QUERN_DEVICE has to be for the device that EXPR means" },
+        { "long", OPTION_FLAG, &w.all, NULL, "every property of every device" },
+        { "json", OPTION_FLAG, &w.json, NULL, "an array of objects; with --long their properties too" },
+        { "raw", OPTION_FLAG, &w.raw, NULL, "every property in the format of clinfo --raw" },
+        { "benchmark", OPTION_FLAG, &w.measure, NULL, "measure arithmetic and memory first, and keep the figures" },
+        { "diagnose", OPTION_FLAG, &w.why, NULL, "say on stderr why a device may be missing, even if there is another" },
+        { "select", OPTION_TEXT, &w.select, "EXPR", "print only what QUERN_DEVICE has to be for the device that EXPR means" },
     };
     const struct usage usage = {
         "devices", "[options]",
@@ -165,50 +232,13 @@ static int run(int argc, char **argv)
         "stderr then says why, as far as it can be found out, and what to do.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
-    int code = EXIT_NO_DEVICE, failed = EXIT_DONE;
-    qn_status st;
-    qn_context *ctx = NULL;
-    const struct qni_cl *cl = NULL;
-    struct qni_found *found = NULL;
-    size_t count = 0, chosen;
+    int code;
 
     if (!options_read(&usage, &argc, argv, &code))
         return code;
     if (argc > 1)
         return usage_error(&usage, "unexpected argument %s", argv[1]);
-
-    if ((st = qn_context_create(&ctx, &(qn_context_opt){ .log = warn })) || (st = qni_cl_get(&cl, ctx)) ||
-        (st = qni_device_find(&found, &count, ctx, cl)))
-        goto done;
-    st = qni_device_choose(&chosen, ctx, found, count, select);
-    if (measure) {
-        failed = benchmark(ctx, found, count);
-        st = qni_device_choose(&chosen, ctx, found, count, select);
-    }
-    for (size_t i = 0; i < count; i++)
-        usable = usable || found[i].info.usable;
-    code = usable ? EXIT_DONE : EXIT_NO_DEVICE;
-    if (select && st == QN_OK)
-        printf("%s\n", found[chosen].info.select);
-    else if (select)
-        code = st == QN_E_ARG ? EXIT_USAGE : EXIT_NO_DEVICE;
-    else if (!json && all)
-        print_long(ctx, cl, found, count);
-    else if (!json)
-        print_table(found, count);
-done:
-    if (json && !select)
-        print_json(ctx, cl, found, count, all);
-    if (st && report("devices", st) != EXIT_NO_DEVICE && code != EXIT_USAGE)
-        code = EXIT_FAILED;
-    if (why || (code == EXIT_NO_DEVICE && !usable)) {
-        fflush(stdout);
-        diagnose(&(struct diagnosis){ .out = stderr, .root = "", .access = access, .loader = cl != NULL });
-    }
-    if (ctx)
-        qni_free(ctx, &found);
-    qn_context_destroy(&ctx);
-    return code ? code : failed;
+    return list(&w);
 }
 
 const struct command command_devices = { "devices", run, "list the OpenCL devices and the one that is used" };

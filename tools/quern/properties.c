@@ -2,113 +2,10 @@
  *
  * Everything a device can be asked: a table of what to ask, how to read the
  * answer, and which version or extension it belongs to. */
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "devices.h"
-
-/* How an answer is read. */
-enum kind {
-    TEXT,
-    UINT,
-    ULONG,
-    SIZE,
-    SIZES,         /* any number of size_t */
-    UINT_BYTES,    /* amounts of memory */
-    ULONG_BYTES,
-    SIZE_BYTES,
-    UINT_HEX,
-    UINT_BITS,     /* an alignment in bits */
-    BOOL,
-    VERSION,       /* cl_version */
-    NAMED_VERSIONS,
-    BYTES_HEX,     /* as many bytes as there are */
-    PCI,
-    HANDLE,        /* present or not */
-    /* Sets and choices: their names stand in the table below. 32 or 64 bits wide, by the answer's size. */
-    TYPE_SET,
-    FP_SET,
-    CACHE_CHOICE,
-    LOCAL_CHOICE,
-    EXEC_SET,
-    QUEUE_SET,
-    AFFINITY_SET,
-    SVM_SET,
-    ATOMIC_SET,
-    ENQUEUE_SET,
-    DOT_SET,
-    COMMAND_SET,
-    USM_SET,
-    FEATURE_SET,
-    PARTITION_LIST /* intptr_t choices, ended by 0 */
-};
-
-static const struct name {
-    enum kind kind;
-    uint64_t value;
-    const char *name;
-} names[] = {
-    { TYPE_SET, CL_DEVICE_TYPE_DEFAULT, "default" },
-    { TYPE_SET, CL_DEVICE_TYPE_CPU, "CPU" },
-    { TYPE_SET, CL_DEVICE_TYPE_GPU, "GPU" },
-    { TYPE_SET, CL_DEVICE_TYPE_ACCELERATOR, "accelerator" },
-    { TYPE_SET, CL_DEVICE_TYPE_CUSTOM, "custom" },
-    { FP_SET, CL_FP_DENORM, "denormals" },
-    { FP_SET, CL_FP_INF_NAN, "infinity and NaN" },
-    { FP_SET, CL_FP_ROUND_TO_NEAREST, "round to nearest" },
-    { FP_SET, CL_FP_ROUND_TO_ZERO, "round to zero" },
-    { FP_SET, CL_FP_ROUND_TO_INF, "round to infinity" },
-    { FP_SET, CL_FP_FMA, "fma" },
-    { FP_SET, CL_FP_SOFT_FLOAT, "in software" },
-    { FP_SET, CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT, "correctly rounded divide and sqrt" },
-    { CACHE_CHOICE, CL_NONE, "none" },
-    { CACHE_CHOICE, CL_READ_ONLY_CACHE, "read only" },
-    { CACHE_CHOICE, CL_READ_WRITE_CACHE, "read and write" },
-    { LOCAL_CHOICE, CL_NONE, "none" },
-    { LOCAL_CHOICE, CL_LOCAL, "local" },
-    { LOCAL_CHOICE, CL_GLOBAL, "global" },
-    { EXEC_SET, CL_EXEC_KERNEL, "OpenCL kernels" },
-    { EXEC_SET, CL_EXEC_NATIVE_KERNEL, "native kernels" },
-    { QUEUE_SET, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, "out of order" },
-    { QUEUE_SET, CL_QUEUE_PROFILING_ENABLE, "profiling" },
-    { QUEUE_SET, CL_QUEUE_ON_DEVICE, "on device" },
-    { QUEUE_SET, CL_QUEUE_ON_DEVICE_DEFAULT, "default on device" },
-    { AFFINITY_SET, CL_DEVICE_AFFINITY_DOMAIN_NUMA, "NUMA" },
-    { AFFINITY_SET, CL_DEVICE_AFFINITY_DOMAIN_L4_CACHE, "L4" },
-    { AFFINITY_SET, CL_DEVICE_AFFINITY_DOMAIN_L3_CACHE, "L3" },
-    { AFFINITY_SET, CL_DEVICE_AFFINITY_DOMAIN_L2_CACHE, "L2" },
-    { AFFINITY_SET, CL_DEVICE_AFFINITY_DOMAIN_L1_CACHE, "L1" },
-    { AFFINITY_SET, CL_DEVICE_AFFINITY_DOMAIN_NEXT_PARTITIONABLE, "next" },
-    { SVM_SET, CL_DEVICE_SVM_COARSE_GRAIN_BUFFER, "coarse-grain buffers" },
-    { SVM_SET, CL_DEVICE_SVM_FINE_GRAIN_BUFFER, "fine-grain buffers" },
-    { SVM_SET, CL_DEVICE_SVM_FINE_GRAIN_SYSTEM, "fine-grain system" },
-    { SVM_SET, CL_DEVICE_SVM_ATOMICS, "atomics" },
-    { ATOMIC_SET, CL_DEVICE_ATOMIC_ORDER_RELAXED, "relaxed" },
-    { ATOMIC_SET, CL_DEVICE_ATOMIC_ORDER_ACQ_REL, "acquire and release" },
-    { ATOMIC_SET, CL_DEVICE_ATOMIC_ORDER_SEQ_CST, "sequential" },
-    { ATOMIC_SET, CL_DEVICE_ATOMIC_SCOPE_WORK_ITEM, "work-item" },
-    { ATOMIC_SET, CL_DEVICE_ATOMIC_SCOPE_WORK_GROUP, "work-group" },
-    { ATOMIC_SET, CL_DEVICE_ATOMIC_SCOPE_DEVICE, "device" },
-    { ATOMIC_SET, CL_DEVICE_ATOMIC_SCOPE_ALL_DEVICES, "all devices" },
-    { ENQUEUE_SET, CL_DEVICE_QUEUE_SUPPORTED, "supported" },
-    { ENQUEUE_SET, CL_DEVICE_QUEUE_REPLACEABLE_DEFAULT, "default can be replaced" },
-    { DOT_SET, CL_DEVICE_INTEGER_DOT_PRODUCT_INPUT_4x8BIT_PACKED_KHR, "4x8 bits packed" },
-    { DOT_SET, CL_DEVICE_INTEGER_DOT_PRODUCT_INPUT_4x8BIT_KHR, "4x8 bits" },
-    { COMMAND_SET, CL_COMMAND_BUFFER_CAPABILITY_KERNEL_PRINTF_KHR, "printf" },
-    { COMMAND_SET, CL_COMMAND_BUFFER_CAPABILITY_DEVICE_SIDE_ENQUEUE_KHR, "device-side enqueue" },
-    { COMMAND_SET, CL_COMMAND_BUFFER_CAPABILITY_SIMULTANEOUS_USE_KHR, "simultaneous use" },
-    { COMMAND_SET, CL_COMMAND_BUFFER_CAPABILITY_OUT_OF_ORDER_KHR, "out of order" },
-    { USM_SET, CL_UNIFIED_SHARED_MEMORY_ACCESS_INTEL, "access" },
-    { USM_SET, CL_UNIFIED_SHARED_MEMORY_ATOMIC_ACCESS_INTEL, "atomic" },
-    { USM_SET, CL_UNIFIED_SHARED_MEMORY_CONCURRENT_ACCESS_INTEL, "concurrent" },
-    { USM_SET, CL_UNIFIED_SHARED_MEMORY_CONCURRENT_ATOMIC_ACCESS_INTEL, "concurrent atomic" },
-    { FEATURE_SET, CL_DEVICE_FEATURE_FLAG_DP4A_INTEL, "dp4a" },
-    { FEATURE_SET, CL_DEVICE_FEATURE_FLAG_DPAS_INTEL, "dpas" },
-    { PARTITION_LIST, CL_DEVICE_PARTITION_EQUALLY, "equally" },
-    { PARTITION_LIST, CL_DEVICE_PARTITION_BY_COUNTS, "by counts" },
-    { PARTITION_LIST, CL_DEVICE_PARTITION_BY_AFFINITY_DOMAIN, "by affinity" },
-    { PARTITION_LIST, CL_DEVICE_PARTITION_BY_NAMES_INTEL, "by names" },
-};
 
 #define P(name) "CL_PLATFORM_" #name, CL_PLATFORM_##name
 #define D(name) "CL_DEVICE_" #name, CL_DEVICE_##name
@@ -117,389 +14,336 @@ static const struct name {
 #define INTEL   "cl_intel_device_attribute_query"
 #define USM     "cl_intel_unified_shared_memory"
 
+/* What is asked. */
+enum asked { DEVICE, PLATFORM, KERNEL };
+
+/* When a property is shown, besides version and extension. */
+enum condition {
+    ALWAYS,
+    BEFORE_20, /* the device is older than OpenCL 2.0 */
+    IMAGES,    /* it has images */
+    CACHE,     /* it has a cache */
+    OURS       /* not where clinfo is imitated, which has it not */
+};
+
+/* In clinfo's order. */
 static const struct property {
     const char *name;
     cl_uint what;
-    enum kind kind;
+    enum answer_kind kind;
     int version;           /* 20: since OpenCL 2.0 */
     const char *extension; /* or with this */
-    bool of_platform;
+    enum asked of;
+    enum condition condition;
 } properties[] = {
-    { P(NAME), TEXT, 0, NULL, true },
-    { P(VENDOR), TEXT, 0, NULL, true },
-    { P(VERSION), TEXT, 0, NULL, true },
-    { P(PROFILE), TEXT, 0, NULL, true },
-    { P(EXTENSIONS), TEXT, 0, NULL, true },
-    { P(HOST_TIMER_RESOLUTION), ULONG, 21, NULL, true },
-    { D(NAME), TEXT, 0, NULL, false },
-    { D(VENDOR), TEXT, 0, NULL, false },
-    { D(VENDOR_ID), UINT_HEX, 0, NULL, false },
-    { D(VERSION), TEXT, 0, NULL, false },
-    { "CL_DRIVER_VERSION", CL_DRIVER_VERSION, TEXT, 0, NULL, false },
-    { D(OPENCL_C_VERSION), TEXT, 0, NULL, false },
-    { D(PROFILE), TEXT, 0, NULL, false },
-    { D(TYPE), TYPE_SET, 0, NULL, false },
-    { D(AVAILABLE), BOOL, 0, NULL, false },
-    { D(COMPILER_AVAILABLE), BOOL, 0, NULL, false },
-    { D(LINKER_AVAILABLE), BOOL, 0, NULL, false },
-    { D(UUID_KHR), BYTES_HEX, 99, "cl_khr_device_uuid", false },
-    { "CL_DRIVER_UUID_KHR", CL_DRIVER_UUID_KHR, BYTES_HEX, 99, "cl_khr_device_uuid", false },
-    { D(PCI_BUS_INFO_KHR), PCI, 99, "cl_khr_pci_bus_info", false },
-    { D(BOARD_NAME_AMD), TEXT, 99, AMD, false },
-    { D(TOPOLOGY_AMD), BYTES_HEX, 99, AMD, false },
-    { "CL_DEVICE_PCI_BUS_ID_NV", 0x4008, UINT_HEX, 99, NV, false },
-    { "CL_DEVICE_PCI_SLOT_ID_NV", 0x4009, UINT_HEX, 99, NV, false },
+    { P(NAME), TEXT, 0, NULL, PLATFORM },
+    { P(VENDOR), TEXT, 0, NULL, PLATFORM },
+    { P(VERSION), TEXT, 0, NULL, PLATFORM },
+    { P(PROFILE), TEXT, 0, NULL, PLATFORM },
+    { P(EXTENSIONS), TEXT, 0, NULL, PLATFORM },
+    { P(EXTENSIONS_WITH_VERSION), NAMED_VERSIONS, 30, NULL, PLATFORM },
+    { P(NUMERIC_VERSION), VERSION, 30, NULL, PLATFORM },
+    { P(ICD_SUFFIX_KHR), TEXT, 99, "cl_khr_icd", PLATFORM },
+    { P(HOST_TIMER_RESOLUTION), ULONG, 21, NULL, PLATFORM },
+    { "CL_PLATFORM_MAX_KEYS_AMD", 0x403C, SIZE, 99, "cl_amd_object_metadata", PLATFORM },
+    { P(SEMAPHORE_TYPES_KHR), BYTES_HEX, 99, "cl_khr_semaphore", PLATFORM },
+    { P(SEMAPHORE_IMPORT_HANDLE_TYPES_KHR), BYTES_HEX, 99, "cl_khr_external_semaphore", PLATFORM },
+    { P(SEMAPHORE_EXPORT_HANDLE_TYPES_KHR), BYTES_HEX, 99, "cl_khr_external_semaphore", PLATFORM },
+    { P(EXTERNAL_MEMORY_IMPORT_HANDLE_TYPES_KHR), BYTES_HEX, 99, "cl_khr_external_memory", PLATFORM },
+    { D(NAME), TEXT },
+    { D(VENDOR), TEXT },
+    { D(VENDOR_ID), UINT_HEX },
+    { D(VERSION), TEXT },
+    { D(UUID_KHR), UUID, 99, "cl_khr_device_uuid" },
+    { "CL_DRIVER_UUID_KHR", CL_DRIVER_UUID_KHR, UUID, 99, "cl_khr_device_uuid" },
+    { D(LUID_VALID_KHR), BOOL, 99, "cl_khr_device_uuid" },
+    { D(LUID_KHR), LUID, 99, "cl_khr_device_uuid" },
+    { D(NODE_MASK_KHR), UINT_HEX, 99, "cl_khr_device_uuid" },
+    { D(NUMERIC_VERSION), VERSION, 30 },
+    { "CL_DRIVER_VERSION", CL_DRIVER_VERSION, TEXT },
+    { D(OPENCL_C_VERSION), TEXT },
+    { D(OPENCL_C_ALL_VERSIONS), NAMED_VERSIONS, 30 },
+    { D(OPENCL_C_FEATURES), NAMED_VERSIONS, 30 },
+    { D(LATEST_CONFORMANCE_VERSION_PASSED), TEXT, 30 },
+    { D(TYPE), TYPE_SET },
+    { D(BOARD_NAME_AMD), TEXT, 99, AMD },
+    { D(PCIE_ID_AMD), UINT_HEX, 99, AMD },
+    { D(TOPOLOGY_AMD), BYTES_HEX, 99, AMD },
+    { "CL_DEVICE_PCI_BUS_ID_NV", 0x4008, UINT_HEX, 99, NV },
+    { "CL_DEVICE_PCI_SLOT_ID_NV", 0x4009, UINT_HEX, 99, NV },
+    { "CL_DEVICE_PCI_DOMAIN_ID_NV", 0x400A, UINT_HEX, 99, NV },
+    { D(PCI_BUS_INFO_KHR), PCI, 99, "cl_khr_pci_bus_info" },
+    { D(PROFILE), TEXT },
+    { D(AVAILABLE), BOOL },
+    { D(COMPILER_AVAILABLE), BOOL },
+    { D(LINKER_AVAILABLE), BOOL },
+    { D(MAX_COMPUTE_UNITS), UINT },
+    { D(AVAILABLE_ASYNC_QUEUES_AMD), UINT, 99, AMD },
+    { D(SIMD_PER_COMPUTE_UNIT_AMD), UINT, 99, AMD },
+    { D(SIMD_WIDTH_AMD), UINT, 99, AMD },
+    { D(SIMD_INSTRUCTION_WIDTH_AMD), UINT, 99, AMD },
+    { D(MAX_CLOCK_FREQUENCY), UINT },
+    { D(COMPUTE_CAPABILITY_MAJOR_NV), UINT, 99, NV },
+    { D(COMPUTE_CAPABILITY_MINOR_NV), UINT, 99, NV },
+    { D(GFXIP_MAJOR_AMD), UINT, 99, AMD },
+    { D(GFXIP_MINOR_AMD), UINT, 99, AMD },
+    { D(PARTITION_MAX_SUB_DEVICES), UINT },
+    { D(PARTITION_PROPERTIES), PARTITION_LIST },
+    { D(PARTITION_AFFINITY_DOMAIN), AFFINITY_SET },
+    { D(MAX_WORK_ITEM_DIMENSIONS), UINT },
+    { D(MAX_WORK_ITEM_SIZES), SIZES },
+    { D(MAX_WORK_GROUP_SIZE), SIZE },
+    { D(PREFERRED_WORK_GROUP_SIZE_AMD), SIZE, 99, AMD },
+    { D(MAX_WORK_GROUP_SIZE_AMD), SIZE, 99, AMD },
+    { D(PREFERRED_WORK_GROUP_SIZE_MULTIPLE), SIZE, 30 },
+    { "CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE", CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, SIZE, 0, NULL, KERNEL },
+    { D(WARP_SIZE_NV), UINT, 99, NV },
+    { D(WAVEFRONT_WIDTH_AMD), UINT, 99, AMD },
+    { D(MAX_NUM_SUB_GROUPS), UINT, 21 },
+    { D(MAX_NAMED_BARRIER_COUNT_KHR), UINT, 99, "cl_khr_subgroup_named_barrier" },
+    { D(SUB_GROUP_SIZES_INTEL), SIZES, 99, "cl_intel_required_subgroup_size" },
+    { D(PREFERRED_VECTOR_WIDTH_CHAR), UINT },
+    { D(NATIVE_VECTOR_WIDTH_CHAR), UINT },
+    { D(PREFERRED_VECTOR_WIDTH_SHORT), UINT },
+    { D(NATIVE_VECTOR_WIDTH_SHORT), UINT },
+    { D(PREFERRED_VECTOR_WIDTH_INT), UINT },
+    { D(NATIVE_VECTOR_WIDTH_INT), UINT },
+    { D(PREFERRED_VECTOR_WIDTH_LONG), UINT },
+    { D(NATIVE_VECTOR_WIDTH_LONG), UINT },
+    { D(PREFERRED_VECTOR_WIDTH_HALF), UINT },
+    { D(NATIVE_VECTOR_WIDTH_HALF), UINT },
+    { D(PREFERRED_VECTOR_WIDTH_FLOAT), UINT },
+    { D(NATIVE_VECTOR_WIDTH_FLOAT), UINT },
+    { D(PREFERRED_VECTOR_WIDTH_DOUBLE), UINT },
+    { D(NATIVE_VECTOR_WIDTH_DOUBLE), UINT },
+    { D(HALF_FP_CONFIG), OTHER_FP_SET, 99, "cl_khr_fp16" },
+    { D(SINGLE_FP_CONFIG), FP_SET },
+    { D(DOUBLE_FP_CONFIG), OTHER_FP_SET, 99, "cl_khr_fp64" },
+    { D(ADDRESS_BITS), UINT },
+    { D(ENDIAN_LITTLE), BOOL },
+    { D(GLOBAL_MEM_SIZE), ULONG_BYTES },
+    { D(GLOBAL_FREE_MEMORY_AMD), SIZES, 99, AMD },
+    { D(GLOBAL_MEM_CHANNELS_AMD), UINT, 99, AMD },
+    { D(GLOBAL_MEM_CHANNEL_BANKS_AMD), UINT, 99, AMD },
+    { D(GLOBAL_MEM_CHANNEL_BANK_WIDTH_AMD), UINT_BYTES, 99, AMD },
+    { D(ERROR_CORRECTION_SUPPORT), BOOL },
+    { D(MAX_MEM_ALLOC_SIZE), ULONG_BYTES },
+    { D(HOST_UNIFIED_MEMORY), BOOL },
+    { D(INTEGRATED_MEMORY_NV), BOOL, 99, NV },
+    { D(SVM_CAPABILITIES), SVM_SET, 20 },
+    { D(HOST_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM },
+    { D(DEVICE_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM },
+    { D(SINGLE_DEVICE_SHARED_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM },
+    { D(CROSS_DEVICE_SHARED_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM },
+    { D(SHARED_SYSTEM_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM },
+    { D(MIN_DATA_TYPE_ALIGN_SIZE), UINT_BYTES },
+    { D(MEM_BASE_ADDR_ALIGN), UINT_BITS },
+    { D(PREFERRED_PLATFORM_ATOMIC_ALIGNMENT), UINT_BYTES, 20 },
+    { D(PREFERRED_GLOBAL_ATOMIC_ALIGNMENT), UINT_BYTES, 20 },
+    { D(PREFERRED_LOCAL_ATOMIC_ALIGNMENT), UINT_BYTES, 20 },
+    { D(ATOMIC_MEMORY_CAPABILITIES), ATOMIC_SET, 30 },
+    { D(ATOMIC_FENCE_CAPABILITIES), ATOMIC_SET, 30 },
+    { D(MAX_GLOBAL_VARIABLE_SIZE), SIZE_BYTES, 20 },
+    { D(GLOBAL_VARIABLE_PREFERRED_TOTAL_SIZE), SIZE_BYTES, 20 },
+    { D(GLOBAL_MEM_CACHE_TYPE), CACHE_CHOICE },
+    { D(GLOBAL_MEM_CACHE_SIZE), ULONG_BYTES, 0, NULL, DEVICE, CACHE },
+    { D(GLOBAL_MEM_CACHELINE_SIZE), UINT_BYTES, 0, NULL, DEVICE, CACHE },
+    { D(IMAGE_SUPPORT), BOOL },
+    { D(MAX_SAMPLERS), UINT, 0, NULL, DEVICE, IMAGES },
+    { D(IMAGE_MAX_BUFFER_SIZE), SIZE, 0, NULL, DEVICE, IMAGES },
+    { D(IMAGE_MAX_ARRAY_SIZE), SIZE, 0, NULL, DEVICE, IMAGES },
+    { D(IMAGE_BASE_ADDRESS_ALIGNMENT), UINT, 20, "cl_khr_image2d_from_buffer", DEVICE, IMAGES },
+    { D(IMAGE_PITCH_ALIGNMENT), UINT, 20, "cl_khr_image2d_from_buffer", DEVICE, IMAGES },
+    { D(IMAGE2D_MAX_HEIGHT), SIZE, 0, NULL, DEVICE, IMAGES },
+    { D(IMAGE2D_MAX_WIDTH), SIZE, 0, NULL, DEVICE, IMAGES },
+    { D(IMAGE3D_MAX_HEIGHT), SIZE, 0, NULL, DEVICE, IMAGES },
+    { D(IMAGE3D_MAX_WIDTH), SIZE, 0, NULL, DEVICE, IMAGES },
+    { D(IMAGE3D_MAX_DEPTH), SIZE, 0, NULL, DEVICE, IMAGES },
+    { D(MAX_READ_IMAGE_ARGS), UINT, 0, NULL, DEVICE, IMAGES },
+    { D(MAX_WRITE_IMAGE_ARGS), UINT, 0, NULL, DEVICE, IMAGES },
+    { D(MAX_READ_WRITE_IMAGE_ARGS), UINT, 20, NULL, DEVICE, IMAGES },
+    { D(PIPE_SUPPORT), BOOL, 30 },
+    { D(MAX_PIPE_ARGS), UINT, 20 },
+    { D(PIPE_MAX_ACTIVE_RESERVATIONS), UINT, 20 },
+    { D(PIPE_MAX_PACKET_SIZE), UINT_BYTES, 20 },
+    { D(LOCAL_MEM_TYPE), LOCAL_CHOICE },
+    { D(LOCAL_MEM_SIZE), ULONG_BYTES },
+    { D(LOCAL_MEM_SIZE_PER_COMPUTE_UNIT_AMD), UINT_BYTES, 99, AMD },
+    { D(LOCAL_MEM_BANKS_AMD), UINT, 99, AMD },
+    { D(REGISTERS_PER_BLOCK_NV), UINT, 99, NV },
+    { D(MAX_CONSTANT_ARGS), UINT },
+    { D(MAX_CONSTANT_BUFFER_SIZE), ULONG_BYTES },
+    { D(PREFERRED_CONSTANT_BUFFER_SIZE_AMD), SIZE_BYTES, 99, AMD },
+    { D(GENERIC_ADDRESS_SPACE_SUPPORT), BOOL, 30 },
+    { D(MAX_PARAMETER_SIZE), SIZE_BYTES },
+    { D(QUEUE_PROPERTIES), QUEUE_SET, 0, NULL, DEVICE, BEFORE_20 },
+    { D(QUEUE_ON_HOST_PROPERTIES), QUEUE_SET, 20 },
+    { D(DEVICE_ENQUEUE_CAPABILITIES), ENQUEUE_SET, 30 },
+    { D(QUEUE_ON_DEVICE_PROPERTIES), QUEUE_SET, 20 },
+    { D(QUEUE_ON_DEVICE_PREFERRED_SIZE), UINT_BYTES, 20 },
+    { D(QUEUE_ON_DEVICE_MAX_SIZE), UINT_BYTES, 20 },
+    { D(MAX_ON_DEVICE_QUEUES), UINT, 20 },
+    { D(MAX_ON_DEVICE_EVENTS), UINT, 20 },
+    { D(COMMAND_BUFFER_CAPABILITIES_KHR), COMMAND_SET, 99, "cl_khr_command_buffer" },
+    { D(COMMAND_BUFFER_REQUIRED_QUEUE_PROPERTIES_KHR), QUEUE_SET, 99, "cl_khr_command_buffer" },
+    { D(PREFERRED_INTEROP_USER_SYNC), BOOL },
+    { D(PROFILING_TIMER_RESOLUTION), SIZE },
+    { D(PROFILING_TIMER_OFFSET_AMD), ULONG, 99, AMD },
+    { D(EXECUTION_CAPABILITIES), EXEC_SET },
+    { D(NON_UNIFORM_WORK_GROUP_SUPPORT), BOOL, 30 },
+    { D(WORK_GROUP_COLLECTIVE_FUNCTIONS_SUPPORT), BOOL, 30 },
+    { D(SUB_GROUP_INDEPENDENT_FORWARD_PROGRESS), BOOL, 21 },
+    { D(KERNEL_EXEC_TIMEOUT_NV), BOOL, 99, NV },
+    { D(GPU_OVERLAP_NV), BOOL, 99, NV },
+    { D(IL_VERSION), TEXT, 21, "cl_khr_il_program" },
+    { D(ILS_WITH_VERSION), NAMED_VERSIONS, 30 },
+    { D(SPIR_VERSIONS), TEXT, 99, "cl_khr_spir" },
+    { D(PRINTF_BUFFER_SIZE), SIZE_BYTES },
+    { D(BUILT_IN_KERNELS), TEXT },
+    { D(BUILT_IN_KERNELS_WITH_VERSION), NAMED_VERSIONS, 30 },
 
-    { D(MAX_COMPUTE_UNITS), UINT, 0, NULL, false },
-    { D(MAX_CLOCK_FREQUENCY), UINT, 0, NULL, false },
-    { D(ADDRESS_BITS), UINT, 0, NULL, false },
-    { D(ENDIAN_LITTLE), BOOL, 0, NULL, false },
-    { D(EXECUTION_CAPABILITIES), EXEC_SET, 0, NULL, false },
-    { D(COMPUTE_CAPABILITY_MAJOR_NV), UINT, 99, NV, false },
-    { D(COMPUTE_CAPABILITY_MINOR_NV), UINT, 99, NV, false },
-    { D(REGISTERS_PER_BLOCK_NV), UINT, 99, NV, false },
-    { D(WARP_SIZE_NV), UINT, 99, NV, false },
-    { D(GPU_OVERLAP_NV), BOOL, 99, NV, false },
-    { D(KERNEL_EXEC_TIMEOUT_NV), BOOL, 99, NV, false },
-    { D(INTEGRATED_MEMORY_NV), BOOL, 99, NV, false },
-    { D(SIMD_PER_COMPUTE_UNIT_AMD), UINT, 99, AMD, false },
-    { D(SIMD_WIDTH_AMD), UINT, 99, AMD, false },
-    { D(SIMD_INSTRUCTION_WIDTH_AMD), UINT, 99, AMD, false },
-    { D(WAVEFRONT_WIDTH_AMD), UINT, 99, AMD, false },
-    { D(GFXIP_MAJOR_AMD), UINT, 99, AMD, false },
-    { D(GFXIP_MINOR_AMD), UINT, 99, AMD, false },
-    { D(AVAILABLE_ASYNC_QUEUES_AMD), UINT, 99, AMD, false },
-    { D(IP_VERSION_INTEL), UINT_HEX, 99, INTEL, false },
-    { D(ID_INTEL), UINT_HEX, 99, INTEL, false },
-    { D(NUM_SLICES_INTEL), UINT, 99, INTEL, false },
-    { D(NUM_SUB_SLICES_PER_SLICE_INTEL), UINT, 99, INTEL, false },
-    { D(NUM_EUS_PER_SUB_SLICE_INTEL), UINT, 99, INTEL, false },
-    { D(NUM_THREADS_PER_EU_INTEL), UINT, 99, INTEL, false },
-    { D(FEATURE_CAPABILITIES_INTEL), FEATURE_SET, 99, INTEL, false },
-    { D(SIMULTANEOUS_INTEROPS_INTEL), BYTES_HEX, 99, "cl_intel_simultaneous_sharing", false },
+    /* Rare ones; clinfo has them in other places. */
+    { D(OPENCL_C_NUMERIC_VERSION_KHR), VERSION, 99, "cl_khr_extended_versioning" },
+    { D(CXX_FOR_OPENCL_NUMERIC_VERSION_EXT), VERSION, 99, "cl_ext_cxx_for_opencl" },
+    { D(PARTITION_TYPES_EXT), SIZES, 99, "cl_ext_device_fission" },
+    { D(AFFINITY_DOMAINS_EXT), SIZES, 99, "cl_ext_device_fission" },
+    { D(MAX_ATOMIC_COUNTERS_EXT), UINT, 99, "cl_ext_atomic_counters_32" },
+    { D(TERMINATE_CAPABILITY_KHR), UINT_HEX, 99, "cl_khr_terminate_context" },
+    { D(SEMAPHORE_TYPES_KHR), BYTES_HEX, 99, "cl_khr_semaphore" },
+    { D(SEMAPHORE_IMPORT_HANDLE_TYPES_KHR), BYTES_HEX, 99, "cl_khr_external_semaphore" },
+    { D(SEMAPHORE_EXPORT_HANDLE_TYPES_KHR), BYTES_HEX, 99, "cl_khr_external_semaphore" },
+    { D(EXTERNAL_MEMORY_IMPORT_HANDLE_TYPES_KHR), BYTES_HEX, 99, "cl_khr_external_memory" },
+    { "CL_DEVICE_ATTRIBUTE_ASYNC_ENGINE_COUNT_NV", 0x4007, UINT, 99, NV },
+    { "CL_DEVICE_MAX_REAL_TIME_COMPUTE_QUEUES_AMD", 0x404D, UINT, 99, AMD },
+    { "CL_DEVICE_MAX_REAL_TIME_COMPUTE_UNITS_AMD", 0x404E, UINT, 99, AMD },
+    { D(THREAD_TRACE_SUPPORTED_AMD), BOOL, 99, AMD },
+    { "CL_DEVICE_NUM_P2P_DEVICES_AMD", 0x4088, UINT, 99, "cl_amd_copy_buffer_p2p" },
+    { "CL_DEVICE_P2P_DEVICES_AMD", 0x4089, BYTES_HEX, 99, "cl_amd_copy_buffer_p2p" },
+    { D(ME_VERSION_INTEL), UINT, 99, "cl_intel_advanced_motion_estimation" },
+    { D(AVC_ME_VERSION_INTEL), UINT, 99, "cl_intel_device_side_avc_motion_estimation" },
+    { D(AVC_ME_SUPPORTS_TEXTURE_SAMPLER_USE_INTEL), BOOL, 99, "cl_intel_device_side_avc_motion_estimation" },
+    { D(AVC_ME_SUPPORTS_PREEMPTION_INTEL), BOOL, 99, "cl_intel_device_side_avc_motion_estimation" },
+    { D(PLANAR_YUV_MAX_WIDTH_INTEL), SIZE, 99, "cl_intel_planar_yuv" },
+    { D(PLANAR_YUV_MAX_HEIGHT_INTEL), SIZE, 99, "cl_intel_planar_yuv" },
+    { D(QUEUE_FAMILY_PROPERTIES_INTEL), BYTES_HEX, 99, "cl_intel_command_queue_families" },
+    { D(NUM_SIMULTANEOUS_INTEROPS_INTEL), UINT, 99, "cl_intel_simultaneous_sharing" },
+    { D(COMPUTE_UNITS_BITFIELD_ARM), UINT_HEX, 99, "cl_arm_core_id" },
+    { D(JOB_SLOTS_ARM), UINT_HEX, 99, "cl_arm_job_slot_selection" },
+    { D(SVM_CAPABILITIES_ARM), SVM_SET, 99, "cl_arm_shared_virtual_memory" },
+    { D(SCHEDULING_CONTROLS_CAPABILITIES_ARM), UINT_HEX, 99, "cl_arm_scheduling_controls" },
+    { D(SUPPORTED_REGISTER_ALLOCATIONS_ARM), BYTES_HEX, 99, "cl_arm_scheduling_controls" },
+    { D(MAX_WARP_COUNT_ARM), UINT, 99, "cl_arm_scheduling_controls" },
+    { D(CONTROLLED_TERMINATION_CAPABILITIES_ARM), UINT_HEX, 99, "cl_arm_controlled_kernel_termination" },
+    { D(EXT_MEM_PADDING_IN_BYTES_QCOM), SIZE, 99, "cl_qcom_ext_host_ptr" },
+    { D(PAGE_SIZE_QCOM), SIZE, 99, "cl_qcom_ext_host_ptr" },
+    { "CL_DEVICE_CORE_TEMPERATURE_ALTERA", 0x40F3, UINT, 99, "cl_altera_device_temperature" },
 
-    { D(MAX_WORK_ITEM_DIMENSIONS), UINT, 0, NULL, false },
-    { D(MAX_WORK_ITEM_SIZES), SIZES, 0, NULL, false },
-    { D(MAX_WORK_GROUP_SIZE), SIZE, 0, NULL, false },
-    { D(PREFERRED_WORK_GROUP_SIZE_AMD), SIZE, 99, AMD, false },
-    { D(MAX_WORK_GROUP_SIZE_AMD), SIZE, 99, AMD, false },
-    { D(PREFERRED_WORK_GROUP_SIZE_MULTIPLE), SIZE, 30, NULL, false },
-    { D(NON_UNIFORM_WORK_GROUP_SUPPORT), BOOL, 30, NULL, false },
-    { D(WORK_GROUP_COLLECTIVE_FUNCTIONS_SUPPORT), BOOL, 30, NULL, false },
-    { D(MAX_NUM_SUB_GROUPS), UINT, 21, NULL, false },
-    { D(SUB_GROUP_INDEPENDENT_FORWARD_PROGRESS), BOOL, 21, NULL, false },
-    { D(SUB_GROUP_SIZES_INTEL), SIZES, 99, "cl_intel_required_subgroup_size", false },
-    { D(MAX_NAMED_BARRIER_COUNT_KHR), UINT, 99, "cl_khr_subgroup_named_barrier", false },
-    { D(PREFERRED_VECTOR_WIDTH_CHAR), UINT, 0, NULL, false },
-    { D(PREFERRED_VECTOR_WIDTH_SHORT), UINT, 0, NULL, false },
-    { D(PREFERRED_VECTOR_WIDTH_INT), UINT, 0, NULL, false },
-    { D(PREFERRED_VECTOR_WIDTH_LONG), UINT, 0, NULL, false },
-    { D(PREFERRED_VECTOR_WIDTH_HALF), UINT, 0, NULL, false },
-    { D(PREFERRED_VECTOR_WIDTH_FLOAT), UINT, 0, NULL, false },
-    { D(PREFERRED_VECTOR_WIDTH_DOUBLE), UINT, 0, NULL, false },
-    { D(NATIVE_VECTOR_WIDTH_CHAR), UINT, 0, NULL, false },
-    { D(NATIVE_VECTOR_WIDTH_SHORT), UINT, 0, NULL, false },
-    { D(NATIVE_VECTOR_WIDTH_INT), UINT, 0, NULL, false },
-    { D(NATIVE_VECTOR_WIDTH_LONG), UINT, 0, NULL, false },
-    { D(NATIVE_VECTOR_WIDTH_HALF), UINT, 0, NULL, false },
-    { D(NATIVE_VECTOR_WIDTH_FLOAT), UINT, 0, NULL, false },
-    { D(NATIVE_VECTOR_WIDTH_DOUBLE), UINT, 0, NULL, false },
-    { D(HALF_FP_CONFIG), FP_SET, 99, "cl_khr_fp16", false },
-    { D(SINGLE_FP_CONFIG), FP_SET, 0, NULL, false },
-    { D(DOUBLE_FP_CONFIG), FP_SET, 0, NULL, false },
+    { D(EXTENSIONS), TEXT },
+    { D(EXTENSIONS_WITH_VERSION), NAMED_VERSIONS, 30 },
 
-    { D(GLOBAL_MEM_SIZE), ULONG_BYTES, 0, NULL, false },
-    { D(MAX_MEM_ALLOC_SIZE), ULONG_BYTES, 0, NULL, false },
-    { D(GLOBAL_MEM_CACHE_TYPE), CACHE_CHOICE, 0, NULL, false },
-    { D(GLOBAL_MEM_CACHE_SIZE), ULONG_BYTES, 0, NULL, false },
-    { D(GLOBAL_MEM_CACHELINE_SIZE), UINT_BYTES, 0, NULL, false },
-    { D(GLOBAL_FREE_MEMORY_AMD), SIZES, 99, AMD, false },
-    { D(GLOBAL_MEM_CHANNELS_AMD), UINT, 99, AMD, false },
-    { D(GLOBAL_MEM_CHANNEL_BANKS_AMD), UINT, 99, AMD, false },
-    { D(GLOBAL_MEM_CHANNEL_BANK_WIDTH_AMD), UINT_BYTES, 99, AMD, false },
-    { D(HOST_UNIFIED_MEMORY), BOOL, 0, NULL, false },
-    { D(ERROR_CORRECTION_SUPPORT), BOOL, 0, NULL, false },
-    { D(MEM_BASE_ADDR_ALIGN), UINT_BITS, 0, NULL, false },
-    { D(MIN_DATA_TYPE_ALIGN_SIZE), UINT_BYTES, 0, NULL, false },
-    { D(LOCAL_MEM_TYPE), LOCAL_CHOICE, 0, NULL, false },
-    { D(LOCAL_MEM_SIZE), ULONG_BYTES, 0, NULL, false },
-    { D(LOCAL_MEM_SIZE_PER_COMPUTE_UNIT_AMD), UINT_BYTES, 99, AMD, false },
-    { D(LOCAL_MEM_BANKS_AMD), UINT, 99, AMD, false },
-    { D(MAX_CONSTANT_BUFFER_SIZE), ULONG_BYTES, 0, NULL, false },
-    { D(PREFERRED_CONSTANT_BUFFER_SIZE_AMD), SIZE_BYTES, 99, AMD, false },
-    { D(MAX_CONSTANT_ARGS), UINT, 0, NULL, false },
-    { D(MAX_PARAMETER_SIZE), SIZE_BYTES, 0, NULL, false },
-    { D(MAX_GLOBAL_VARIABLE_SIZE), SIZE_BYTES, 20, NULL, false },
-    { D(GLOBAL_VARIABLE_PREFERRED_TOTAL_SIZE), SIZE_BYTES, 20, NULL, false },
-    { D(SVM_CAPABILITIES), SVM_SET, 20, NULL, false },
-    { D(HOST_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM, false },
-    { D(DEVICE_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM, false },
-    { D(SINGLE_DEVICE_SHARED_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM, false },
-    { D(CROSS_DEVICE_SHARED_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM, false },
-    { D(SHARED_SYSTEM_MEM_CAPABILITIES_INTEL), USM_SET, 99, USM, false },
-    { D(ATOMIC_MEMORY_CAPABILITIES), ATOMIC_SET, 30, NULL, false },
-    { D(ATOMIC_FENCE_CAPABILITIES), ATOMIC_SET, 30, NULL, false },
-    { D(PREFERRED_PLATFORM_ATOMIC_ALIGNMENT), UINT_BYTES, 20, NULL, false },
-    { D(PREFERRED_GLOBAL_ATOMIC_ALIGNMENT), UINT_BYTES, 20, NULL, false },
-    { D(PREFERRED_LOCAL_ATOMIC_ALIGNMENT), UINT_BYTES, 20, NULL, false },
-    { D(GENERIC_ADDRESS_SPACE_SUPPORT), BOOL, 30, NULL, false },
-
-    { D(QUEUE_ON_HOST_PROPERTIES), QUEUE_SET, 0, NULL, false },
-    { D(QUEUE_ON_DEVICE_PROPERTIES), QUEUE_SET, 20, NULL, false },
-    { D(QUEUE_ON_DEVICE_PREFERRED_SIZE), UINT_BYTES, 20, NULL, false },
-    { D(QUEUE_ON_DEVICE_MAX_SIZE), UINT_BYTES, 20, NULL, false },
-    { D(MAX_ON_DEVICE_QUEUES), UINT, 20, NULL, false },
-    { D(MAX_ON_DEVICE_EVENTS), UINT, 20, NULL, false },
-    { D(DEVICE_ENQUEUE_CAPABILITIES), ENQUEUE_SET, 30, NULL, false },
-    { D(COMMAND_BUFFER_CAPABILITIES_KHR), COMMAND_SET, 99, "cl_khr_command_buffer", false },
-    { D(COMMAND_BUFFER_REQUIRED_QUEUE_PROPERTIES_KHR), QUEUE_SET, 99, "cl_khr_command_buffer", false },
-    { D(PROFILING_TIMER_RESOLUTION), SIZE, 0, NULL, false },
-    { D(PROFILING_TIMER_OFFSET_AMD), ULONG, 99, AMD, false },
-    { D(PRINTF_BUFFER_SIZE), SIZE_BYTES, 0, NULL, false },
-    { D(PREFERRED_INTEROP_USER_SYNC), BOOL, 0, NULL, false },
-    { D(PIPE_SUPPORT), BOOL, 30, NULL, false },
-    { D(MAX_PIPE_ARGS), UINT, 20, NULL, false },
-    { D(PIPE_MAX_ACTIVE_RESERVATIONS), UINT, 20, NULL, false },
-    { D(PIPE_MAX_PACKET_SIZE), UINT_BYTES, 20, NULL, false },
-
-    { D(PARENT_DEVICE), HANDLE, 0, NULL, false },
-    { D(PARTITION_MAX_SUB_DEVICES), UINT, 0, NULL, false },
-    { D(PARTITION_PROPERTIES), PARTITION_LIST, 0, NULL, false },
-    { D(PARTITION_AFFINITY_DOMAIN), AFFINITY_SET, 0, NULL, false },
-    { D(PARTITION_TYPE), PARTITION_LIST, 0, NULL, false },
-    { D(REFERENCE_COUNT), UINT, 0, NULL, false },
-
-    { D(IMAGE_SUPPORT), BOOL, 0, NULL, false },
-    { D(MAX_READ_IMAGE_ARGS), UINT, 0, NULL, false },
-    { D(MAX_WRITE_IMAGE_ARGS), UINT, 0, NULL, false },
-    { D(MAX_READ_WRITE_IMAGE_ARGS), UINT, 20, NULL, false },
-    { D(IMAGE2D_MAX_WIDTH), SIZE, 0, NULL, false },
-    { D(IMAGE2D_MAX_HEIGHT), SIZE, 0, NULL, false },
-    { D(IMAGE3D_MAX_WIDTH), SIZE, 0, NULL, false },
-    { D(IMAGE3D_MAX_HEIGHT), SIZE, 0, NULL, false },
-    { D(IMAGE3D_MAX_DEPTH), SIZE, 0, NULL, false },
-    { D(IMAGE_MAX_BUFFER_SIZE), SIZE, 0, NULL, false },
-    { D(IMAGE_MAX_ARRAY_SIZE), SIZE, 0, NULL, false },
-    { D(IMAGE_PITCH_ALIGNMENT), UINT, 20, "cl_khr_image2d_from_buffer", false },
-    { D(IMAGE_BASE_ADDRESS_ALIGNMENT), UINT, 20, "cl_khr_image2d_from_buffer", false },
-    { D(MAX_SAMPLERS), UINT, 0, NULL, false },
-
-    { D(IL_VERSION), TEXT, 21, "cl_khr_il_program", false },
-    { D(ILS_WITH_VERSION), NAMED_VERSIONS, 30, NULL, false },
-    { D(SPIR_VERSIONS), TEXT, 99, "cl_khr_spir", false },
-    { D(BUILT_IN_KERNELS), TEXT, 0, NULL, false },
-    { D(BUILT_IN_KERNELS_WITH_VERSION), NAMED_VERSIONS, 30, NULL, false },
-    { D(NUMERIC_VERSION), VERSION, 30, NULL, false },
-    { D(LATEST_CONFORMANCE_VERSION_PASSED), TEXT, 30, NULL, false },
-    { D(OPENCL_C_ALL_VERSIONS), NAMED_VERSIONS, 30, NULL, false },
-    { D(OPENCL_C_FEATURES), NAMED_VERSIONS, 30, NULL, false },
-    { D(INTEGER_DOT_PRODUCT_CAPABILITIES_KHR), DOT_SET, 99, "cl_khr_integer_dot_product", false },
-    { D(EXTENSIONS), TEXT, 0, NULL, false },
-    { D(EXTENSIONS_WITH_VERSION), NAMED_VERSIONS, 30, NULL, false },
+    /* What clinfo does not show. */
+    { D(MUTABLE_DISPATCH_CAPABILITIES_KHR), UINT_HEX, 99, "cl_khr_command_buffer_mutable_dispatch", DEVICE, OURS },
+    { D(IP_VERSION_INTEL), UINT_HEX, 99, INTEL, DEVICE, OURS },
+    { D(ID_INTEL), UINT_HEX, 99, INTEL, DEVICE, OURS },
+    { D(NUM_SLICES_INTEL), UINT, 99, INTEL, DEVICE, OURS },
+    { D(NUM_SUB_SLICES_PER_SLICE_INTEL), UINT, 99, INTEL, DEVICE, OURS },
+    { D(NUM_EUS_PER_SUB_SLICE_INTEL), UINT, 99, INTEL, DEVICE, OURS },
+    { D(NUM_THREADS_PER_EU_INTEL), UINT, 99, INTEL, DEVICE, OURS },
+    { D(FEATURE_CAPABILITIES_INTEL), FEATURE_SET, 99, INTEL, DEVICE, OURS },
+    { D(SIMULTANEOUS_INTEROPS_INTEL), BYTES_HEX, 99, "cl_intel_simultaneous_sharing", DEVICE, OURS },
+    { D(PARENT_DEVICE), HANDLE, 0, NULL, DEVICE, OURS },
+    { D(PARTITION_TYPE), PARTITION_LIST, 0, NULL, DEVICE, OURS },
+    { D(REFERENCE_COUNT), UINT, 0, NULL, DEVICE, OURS },
+    { D(INTEGER_DOT_PRODUCT_CAPABILITIES_KHR), DOT_SET, 99, "cl_khr_integer_dot_product", DEVICE, OURS },
 };
 
-/* ---- reading answers ---- */
-
-static void add_separator(struct qni_text *t)
-{
-    if (t->length)
-        qni_text_add(t, ", ");
-}
-
-static void add_bytes(struct qni_text *t, uint64_t v)
-{
-    char text[32];
-
-    qni_text_add(t, "%" PRIu64, v);
-    if (v >= 1024)
-        qni_text_add(t, " (%s)", qni_bytes_text(v, text, sizeof(text)));
-}
-
-/* A choice by its value, or every member of a set; what has no name is shown in hexadecimal. */
-static void add_names(struct qni_text *t, enum kind kind, bool set, uint64_t v)
-{
-    uint64_t rest = v;
-
-    for (size_t i = 0; i < QNI_COUNT(names); i++) {
-        if (names[i].kind != kind || (set ? !(v & names[i].value) : v != names[i].value))
-            continue;
-        add_separator(t);
-        qni_text_add(t, "%s", names[i].name);
-        if (!set)
-            return;
-        rest &= ~names[i].value;
-    }
-    if (rest || (!set && v)) {
-        add_separator(t);
-        qni_text_add(t, "0x%" PRIx64, rest);
-    } else if (!v && set) {
-        qni_text_add(t, "none");
-    }
-}
-
-static void add_version(struct qni_text *t, cl_version v)
-{
-    qni_text_add(t, "%u.%u.%u", CL_VERSION_MAJOR(v), CL_VERSION_MINOR(v), CL_VERSION_PATCH(v));
-}
-
-static void add_named_versions(struct qni_text *t, const unsigned char *data, size_t bytes)
-{
-    cl_name_version v;
-
-    for (size_t i = 0; i + sizeof(v) <= bytes; i += sizeof(v)) {
-        memcpy(&v, data + i, sizeof(v));
-        v.name[sizeof(v.name) - 1] = '\0';
-        add_separator(t);
-        qni_text_add(t, "%s ", v.name);
-        add_version(t, v.version);
-    }
-}
-
-static void add_sizes(struct qni_text *t, const unsigned char *data, size_t bytes)
-{
-    size_t v;
-
-    for (size_t i = 0; i + sizeof(v) <= bytes; i += sizeof(v)) {
-        memcpy(&v, data + i, sizeof(v));
-        add_separator(t);
-        qni_text_add(t, "%zu", v);
-    }
-}
-
-static void add_partitions(struct qni_text *t, const unsigned char *data, size_t bytes)
-{
-    intptr_t v = 0;
-
-    for (size_t i = 0; i + sizeof(v) <= bytes; i += sizeof(v)) {
-        memcpy(&v, data + i, sizeof(v));
-        if (v)
-            add_names(t, PARTITION_LIST, false, (uint64_t)v);
-    }
-    if (!t->length)
-        qni_text_add(t, "none");
-}
-
-/* Driver text on one line. */
-static void add_text(struct qni_text *t, const unsigned char *data, size_t bytes)
-{
-    size_t n = 0;
-
-    while (n < bytes && data[n])
-        n++;
-    qni_text_add_bytes(t, (const char *)data, n);
-    for (size_t i = 0; t->data && i < t->length; i++)
-        if ((unsigned char)t->data[i] < ' ')
-            t->data[i] = ' ';
-    while (t->length && t->data[t->length - 1] == ' ')
-        t->data[--t->length] = '\0';
-}
-
-/* A number of 4 or 8 bytes; false for any other size. */
-static bool number(const unsigned char *data, size_t bytes, uint64_t *out)
-{
-    uint32_t v32;
-
-    if (bytes == sizeof(v32)) {
-        memcpy(&v32, data, sizeof(v32));
-        *out = v32;
-    } else if (bytes == sizeof(*out)) {
-        memcpy(out, data, sizeof(*out));
-    }
-    return bytes == sizeof(v32) || bytes == sizeof(*out);
-}
-
-static void add_number(struct qni_text *t, enum kind kind, uint64_t v)
-{
-    char text[32];
-
-    switch (kind) {
-    case BOOL:
-        qni_text_add(t, "%s", v ? "yes" : "no");
-        break;
-    case HANDLE:
-        qni_text_add(t, "%s", v ? "yes" : "none");
-        break;
-    case UINT_HEX:
-        qni_text_add(t, "0x%" PRIx64, v);
-        break;
-    case UINT_BITS:
-        qni_text_add(t, "%" PRIu64 " bits (%s)", v, qni_bytes_text(v / 8, text, sizeof(text)));
-        break;
-    case UINT_BYTES:
-    case ULONG_BYTES:
-    case SIZE_BYTES:
-        add_bytes(t, v);
-        break;
-    case VERSION:
-        add_version(t, (cl_version)v);
-        break;
-    case CACHE_CHOICE:
-    case LOCAL_CHOICE:
-        add_names(t, kind, false, v);
-        break;
-    case UINT:
-    case ULONG:
-    case SIZE:
-        qni_text_add(t, "%" PRIu64, v);
-        break;
-    default:
-        add_names(t, kind, true, v);
-    }
-}
-
-static void add_answer(struct qni_text *t, enum kind kind, const unsigned char *data, size_t bytes)
-{
-    cl_device_pci_bus_info_khr pci;
-    uint64_t v = 0;
-
-    if (kind == TEXT) {
-        add_text(t, data, bytes);
-    } else if (kind == SIZES) {
-        add_sizes(t, data, bytes);
-    } else if (kind == NAMED_VERSIONS) {
-        add_named_versions(t, data, bytes);
-    } else if (kind == PARTITION_LIST) {
-        add_partitions(t, data, bytes);
-    } else if (kind == BYTES_HEX) {
-        for (size_t i = 0; i < bytes; i++)
-            qni_text_add(t, "%02x", data[i]);
-    } else if (kind == PCI && bytes == sizeof(pci)) {
-        memcpy(&pci, data, sizeof(pci));
-        qni_text_add(t, "%04x:%02x:%02x.%x", pci.pci_domain, pci.pci_bus, pci.pci_device, pci.pci_function);
-    } else if (kind != PCI && number(data, bytes, &v)) {
-        add_number(t, kind, v);
-    } else {
-        qni_text_add(t, "an answer of %zu bytes", bytes);
-    }
-}
-
 /* ---- asking ---- */
+
+/* A kernel has to be made to be asked. */
+static cl_int ask_kernel(const struct qni_cl *cl, const struct qni_found *f, const struct property *p, size_t bytes,
+                         unsigned char *data, size_t *got)
+{
+    static const char *const source = "__kernel void f(__global int *x) { x[get_global_id(0)] = 0; }";
+    cl_context_properties wanted[] = { CL_CONTEXT_PLATFORM, (cl_context_properties)f->platform, 0 };
+    cl_context context = NULL;
+    cl_program program = NULL;
+    cl_kernel kernel = NULL;
+    cl_int e = CL_DEVICE_NOT_AVAILABLE;
+
+    if (qni_caps_unusable(&f->caps))
+        goto done;
+    if (!(context = cl->CreateContext(wanted, 1, &f->id, NULL, NULL, &e)) ||
+        !(program = cl->CreateProgramWithSource(context, 1, (const char *[]){ source }, NULL, &e)) ||
+        (e = cl->BuildProgram(program, 1, &f->id, "", NULL, NULL)) || !(kernel = cl->CreateKernel(program, "f", &e)))
+        goto done;
+    e = cl->GetKernelWorkGroupInfo(kernel, f->id, p->what, bytes, data, got);
+done:
+    if (kernel)
+        cl->ReleaseKernel(kernel);
+    if (program)
+        cl->ReleaseProgram(program);
+    if (context)
+        cl->ReleaseContext(context);
+    return e;
+}
 
 static cl_int ask(const struct qni_cl *cl, const struct qni_found *f, const struct property *p, size_t bytes,
                   unsigned char *data, size_t *got)
 {
-    return p->of_platform ? cl->GetPlatformInfo(f->platform, p->what, bytes, data, got)
-                          : cl->GetDeviceInfo(f->id, p->what, bytes, data, got);
+    switch (p->of) {
+    case PLATFORM:
+        return cl->GetPlatformInfo(f->platform, p->what, bytes, data, got);
+    case KERNEL:
+        if (data)
+            return ask_kernel(cl, f, p, bytes, data, got);
+        *got = sizeof(size_t); /* it is not made only to learn that */
+        return CL_SUCCESS;
+    default:
+        return cl->GetDeviceInfo(f->id, p->what, bytes, data, got);
+    }
 }
 
-static bool has_extension(const struct qni_cl *cl, const struct qni_found *f, const qn_context *ctx, const char *name)
+static bool has_extension(const struct qni_cl *cl, const struct qni_found *f, const qn_context *ctx, const struct property *of)
 {
-    static const struct property list = { D(EXTENSIONS), TEXT, 0, NULL, false };
+    static const struct property lists[] = { [DEVICE] = { D(EXTENSIONS), TEXT },
+                                             [PLATFORM] = { P(EXTENSIONS), TEXT, 0, NULL, PLATFORM } };
+    const struct property *list = &lists[of->of == PLATFORM ? PLATFORM : DEVICE];
     unsigned char *data = NULL;
-    size_t bytes = 0, n = strlen(name);
+    size_t bytes = 0, n = strlen(of->extension);
     bool has = false;
 
-    if (ask(cl, f, &list, 0, NULL, &bytes) || qni_calloc(ctx, &data, bytes + 1, 1))
+    if (ask(cl, f, list, 0, NULL, &bytes) || bytes > (size_t)1 << 20 || qni_calloc(ctx, &data, bytes + 1, 1))
         return false;
-    if (!ask(cl, f, &list, bytes, data, NULL))
-        for (const char *p = (const char *)data; !has && (p = strstr(p, name)); p += n)
+    if (!ask(cl, f, list, bytes, data, NULL))
+        for (const char *p = (const char *)data; !has && (p = strstr(p, of->extension)); p += n)
             has = (p[n] == ' ' || p[n] == '\0') && (p == (const char *)data || p[-1] == ' ');
     qni_free(ctx, &data);
     return has;
 }
 
+static bool holds(const struct qni_cl *cl, const struct qni_found *f, enum condition condition, bool raw)
+{
+    cl_bool images = CL_TRUE;
+    cl_device_mem_cache_type cache = CL_READ_WRITE_CACHE;
+
+    switch (condition) {
+    case BEFORE_20:
+        return f->caps.cl_major < 2;
+    case IMAGES: /* who does not answer is asked on */
+        (void)cl->GetDeviceInfo(f->id, CL_DEVICE_IMAGE_SUPPORT, sizeof(images), &images, NULL);
+        return images;
+    case CACHE:
+        (void)cl->GetDeviceInfo(f->id, CL_DEVICE_GLOBAL_MEM_CACHE_TYPE, sizeof(cache), &cache, NULL);
+        return cache != CL_NONE;
+    case OURS:
+        return !raw;
+    default:
+        return true;
+    }
+}
+
 enum property_result property_get(struct property_value *out, size_t i, const struct qni_cl *cl,
-                                  const struct qni_found *found)
+                                  const struct qni_found *found, bool raw)
 {
     const struct property *p;
     unsigned char *data = NULL;
@@ -510,11 +354,14 @@ enum property_result property_get(struct property_value *out, size_t i, const st
         return PROPERTY_END;
     p = &properties[i];
     out->name = p->name;
+    out->of_platform = p->of == PLATFORM;
     out->text.length = 0;
     if (out->text.data)
         out->text.data[0] = '\0';
-    out->shown = found->caps.cl_major * 10 + found->caps.cl_minor >= p->version ||
-                 (p->extension && has_extension(cl, found, out->text.ctx, p->extension));
+    out->shown = out->of_platform == !found->id || !raw;
+    out->shown = out->shown && holds(cl, found, p->condition, raw) &&
+                 (found->caps.cl_major * 10 + found->caps.cl_minor >= p->version ||
+                  (p->extension && has_extension(cl, found, out->text.ctx, p)));
     if (!out->shown)
         return PROPERTY_OK;
 
@@ -527,7 +374,7 @@ enum property_result property_get(struct property_value *out, size_t i, const st
     if (e)
         qni_text_add(&out->text, "%s", qni_cl_error_name(e));
     else
-        add_answer(&out->text, p->kind, data, QNI_MIN(got, bytes));
+        add_answer(&out->text, p->kind, data, QNI_MIN(got, bytes), raw);
     qni_free(out->text.ctx, &data);
     return PROPERTY_OK;
 }
