@@ -41,6 +41,7 @@ typedef struct qn_generate_opt {
     /** Called with each number as it is drawn; it may set *stop. What it returns, if not QN_OK, ends the run. */
     qn_status (*call)(void *user, int32_t number, bool *stop);
     void *user;             /**< handed to it */
+    bool no_cache;          /**< predict the whole window for every number, also where one step of it would do */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_generate_opt;
 
@@ -48,8 +49,13 @@ typedef struct qn_generate_opt {
  * Continue a sequence.
  *
  * The model reads numbers [T] and predicts, for each step, what comes next: logits or a softmax's probabilities [T,V]; no
- * step may depend on later ones. Each number is drawn from the last step's prediction and put behind the sequence, of
- * which the model sees the last T. Draw i has the number prompt_count + i, so that going on equals not having stopped.
+ * step may depend on later ones. Each number is drawn from the last step's prediction and put behind the sequence. The
+ * model sees a window of at most T numbers; when it is full, its later half is kept (T / 2). Draw i has the number
+ * prompt_count + i, so that going on equals not having stopped.
+ *
+ * Where every layer allows it, what the model has made of earlier steps is kept (keys and values of causal self-attention,
+ * states of recurrent layers), the prompt is seen once, and a number costs one step. Recurrent models then have no window:
+ * all that came before counts.
  *
  * @param m             compiled; one input i32 [T], one output f32 [T,V]
  * @param prompt        [prompt_count] numbers to begin with

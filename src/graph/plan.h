@@ -50,12 +50,16 @@ struct qni_state {
     struct qni_storage *device_block;
     struct qni_storage **chunk;      /* the arena: activations and scratch of whichever plan runs */
     size_t chunks;
+    struct qni_state *shared;        /* whose variables some of these are; NULL: none */
     bool torn;                       /* a step failed while it changed weights: what the device holds is of no use */
     uint64_t version;                /* grows whenever weights may have changed: makes packed operands stale */
 };
 
 /* Storage for every variable of g, contents undefined until qni_state_write. slots: the optimizer's, zeros. */
 qn_status qni_state_create(struct qni_state **out, qn_device *dev, const qn_graph *g, int slots);
+/* For a graph that says otherwise what another one says: variables that with's graph has too, by name and shape, are with's;
+ * the rest begin at zero. For plans that do not train. */
+qn_status qni_state_share(struct qni_state **out, struct qni_state *with, const qn_graph *g);
 struct qni_state *qni_state_retain(struct qni_state *s);
 void qni_state_release(struct qni_state **s);
 /* Copy a variable, or an optimizer's slot of it (slot >= 0; trained variables only), from or to the host; waits. */

@@ -76,6 +76,62 @@ done:
     return st;
 }
 
+/* The place of the variable of s's graph that v is, or NULL. */
+static const struct qni_place *same_variable(const struct qni_state *s, const struct qni_variable *v)
+{
+    for (size_t i = 0; i < s->variables; i++)
+        if (!strcmp(s->g->variable[i].name, v->name) && s->g->variable[i].dtype == v->dtype &&
+            qni_shape_equal(&s->g->variable[i].shape, &v->shape))
+            return &s->place[i];
+    return NULL;
+}
+
+qn_status qni_state_share(struct qni_state **out, struct qni_state *with, const qn_graph *g)
+{
+    const size_t align = with->dev->caps.align_bytes;
+    struct qni_state *s = NULL;
+    size_t other = 0;
+    qn_status st;
+
+    *out = NULL;
+    if ((st = qni_calloc(with->dev->ctx, &s, 1, sizeof(*s))))
+        return st;
+    atomic_init(&s->references, 1);
+    s->dev = qni_device_retain(with->dev);
+    s->g = g;
+    s->variables = g->variables;
+    s->version = 1;
+    s->shared = qni_state_retain(with);
+    if ((st = qni_calloc(s->dev->ctx, &s->place, s->variables, sizeof(*s->place))))
+        goto done;
+    for (size_t i = 0; i < s->variables; i++) {
+        const struct qni_variable *v = &g->variable[i];
+        const struct qni_place *at = same_variable(with, v);
+        const size_t bytes = (size_t)qni_elements(&v->shape) * qn_dtype_bytes(v->dtype);
+        size_t end;
+
+        s->place[i] = at ? *at : (struct qni_place){ .offset = other };
+        if (at)
+            continue;
+        if (qni_add_overflows(other, bytes, &end) || qni_add_overflows(end, align - 1, &end)) {
+            st = qni_error(QN_E_HOST_MEMORY, "the variables need more bytes than there are addresses");
+            goto done;
+        }
+        other = end / align * align;
+    }
+    if ((st = zeroed(&s->other, s->dev, other)) ||
+        (st = zeroed(&s->device_block, s->dev, QNI_BLOCK_WORDS * sizeof(uint32_t))))
+        goto done;
+    for (size_t i = 0; i < s->variables; i++)
+        if (!s->place[i].storage)
+            s->place[i].storage = s->other;
+done:
+    if (st)
+        qni_state_release(&s);
+    *out = s;
+    return st;
+}
+
 struct qni_state *qni_state_retain(struct qni_state *s)
 {
     atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
@@ -91,6 +147,8 @@ void qni_state_release(struct qni_state **state)
     if (!s || atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) != 1)
         return;
     dev = s->dev;
+    if (s->shared)
+        qni_state_release(&s->shared);
     qni_storage_release(&s->weights);
     qni_storage_release(&s->other);
     qni_storage_release(&s->gradients);

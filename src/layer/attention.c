@@ -62,6 +62,23 @@ static qn_val mask_bias(qn_model *m, qn_val mask)
     return qn_graph_where(m->g, mask, qn_graph_fill(m->g, QN_F32, 0, NULL, 0.0f), qn_graph_fill(m->g, QN_F32, 0, NULL, -3e38f));
 }
 
+/* Step by step: new keys and values go behind those of the steps before, and all of them are looked at. */
+static void keep(qn_model *m, struct qni_layer *l, qn_val position, qn_val kv[2], qn_graph_attention_opt *a)
+{
+    static const char *const names[2] = { "keys", "values" };
+    qn_val cache[2] = { { 0 } };
+
+    for (int i = 0; i < 2 && !m->g->status; i++) {
+        const qn_shape s = qni_value_shape(m->g, kv[i]);
+
+        cache[i] = qni_layer_state(m, l, names[i], qni_shape(4, (int64_t)1, m->most_places, s.dim[2], s.dim[3]));
+    }
+    a->lengths = qn_graph_cache_append(m->g, cache[0], cache[1], kv[0], kv[1], position);
+    a->anchor = QN_ATTENTION_LENGTH;
+    kv[0] = cache[0];
+    kv[1] = cache[1];
+}
+
 static bool check(qn_model *m, const qn_attention_opt *o)
 {
     const int kv = o->kv_heads ? o->kv_heads : o->heads;
@@ -79,10 +96,10 @@ static qn_val build(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
 {
     const qn_attention_opt *o = l->opt;
     const struct qni_matmul attr = { 0 };
-    const int kv = o->kv_heads ? o->kv_heads : o->heads, value_dim = o->value_dim ? o->value_dim : o->key_dim;
+    const int kv_heads = o->kv_heads ? o->kv_heads : o->heads, value_dim = o->value_dim ? o->value_dim : o->key_dim;
     const int64_t row = (int64_t)o->heads * value_dim;
     qn_graph_attention_opt a = { .dropout = o->dropout, .causal = o->causal, .anchor = QN_ATTENTION_START, .window = o->window };
-    qn_val q, k, v, y, kernel, bias = { 0 }, other;
+    qn_val q, kv[2], y, kernel, bias = { 0 }, other, position;
     int64_t output;
     qn_shape s;
 
@@ -90,12 +107,15 @@ static qn_val build(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
         return bias;
     output = o->output_dim ? o->output_dim : qni_layer_axis(m, &s, 2);
     q = project(m, l, "query", in[0], o->heads, o->key_dim);
-    k = project(m, l, "key", in[2], kv, o->key_dim);
-    v = project(m, l, "value", in[1], kv, value_dim);
+    kv[0] = project(m, l, "key", in[2], kv_heads, o->key_dim);
+    kv[1] = project(m, l, "value", in[1], kv_heads, value_dim);
+    position = qni_layer_place(m);
     if (o->rotary) {
-        q = qn_graph_rotary(m->g, q, (qn_val){ 0 }, NULL);
-        k = qn_graph_rotary(m->g, k, (qn_val){ 0 }, NULL);
+        q = qn_graph_rotary(m->g, q, position, NULL);
+        kv[0] = qn_graph_rotary(m->g, kv[0], position, NULL);
     }
+    if (position.id)
+        keep(m, l, position, kv, &a);
     if (o->alibi)
         a.slopes = qn_graph_alibi_slopes(m->g, o->heads);
     if (n > 3)
@@ -104,7 +124,7 @@ static qn_val build(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
     other = qni_layer_mask(m, in[2]);
     if (other.id && other.id != a.mask.id)
         a.mask = a.mask.id ? qn_graph_logical_and(m->g, a.mask, other) : other;
-    y = qn_graph_attention(m->g, q, k, v, &a);
+    y = qn_graph_attention(m->g, q, kv[0], kv[1], &a);
     y = qn_graph_reshape(m->g, y, 3, (int64_t[]){ 0, 0, row });
     kernel = weight(m, l, "attention_output", "kernel", qni_shape(3, (int64_t)o->heads, (int64_t)value_dim, output));
     kernel = qn_graph_reshape(m->g, kernel, 2, (int64_t[]){ row, output });
@@ -152,6 +172,12 @@ static const struct qni_field position_fields[] = {
     POSITION_FIELD(QNI_FIELD_FLOAT, init_scale), POSITION_FIELD(QNI_FIELD_BOOL, frozen), { 0 }
 };
 
+/* Rows of the first steps, or step by step those of the places. */
+static qn_val add_rows(qn_model *m, qn_val x, qn_val table)
+{
+    return qn_graph_add(m->g, x, m->places.id ? qn_graph_gather(m->g, table, m->places, 0) : table);
+}
+
 static qn_val build_position(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
 {
     const qn_position_opt *o = l->opt;
@@ -160,20 +186,21 @@ static qn_val build_position(qn_model *m, struct qni_layer *l, const qn_val *in,
     int64_t length, steps, size;
 
     (void)n;
-    if (!qni_layer_rank(m, in[0], 3, 3, &s) || !(steps = qni_layer_axis(m, &s, 1)) || !(size = qni_layer_axis(m, &s, 2)))
+    if (!qni_layer_rank(m, in[0], 3, 3, &s) || !(size = qni_layer_axis(m, &s, 2)) ||
+        !(steps = m->places.id ? m->most_places : qni_layer_axis(m, &s, 1)))
         return (qn_val){ 0 };
     length = o->length ? o->length : steps;
     if (length < steps)
         return qni_layer_fail(m, qni_error(QN_E_ARG, "length is %lld, and there are %lld steps", (long long)length,
                                            (long long)steps));
     if (o->sinusoidal)
-        return qn_graph_add(m->g, in[0], qn_graph_sinusoidal(m->g, steps, size));
+        return add_rows(m, in[0], qn_graph_sinusoidal(m->g, steps, size));
     table = qni_layer_weight(m, l, &(struct qni_weight){
         .name = "position_embeddings", .shape = qni_shape(2, length, size), .init = o->init,
         .init_default = QN_INIT_GLOROT_UNIFORM, .init_scale = o->init_scale, .trained = !o->frozen });
     if (length > steps)
         table = qn_graph_slice(m->g, table, 1, (int64_t[]){ 0 }, &steps, (int64_t[]){ 1 });
-    return qn_graph_add(m->g, in[0], table);
+    return add_rows(m, in[0], table);
 }
 
 const struct qni_layer_type qni_layer_position = {

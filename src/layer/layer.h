@@ -105,6 +105,8 @@ void qni_layer_states_set(qn_model *m, qn_val y, const qn_val *state, int n);
 qn_val qni_layer_state_of(const qn_model *m, qn_val y, int which); /* id 0: none */
 /* A variable "layer/name" that begins at zero and is not trained. */
 qn_val qni_layer_state(qn_model *m, const struct qni_layer *l, const char *name, qn_shape shape);
+/* Where the first of the steps stands, i32 [1], in a model that goes step by step; id 0 in all others. */
+qn_val qni_layer_place(qn_model *m);
 /* After each batch the variable gets the rows of value. */
 void qni_layer_carry(qn_model *m, qn_val variable, qn_val value);
 /* The nodes that do it. */

@@ -34,9 +34,18 @@ qn_val qni_layer_state(qn_model *m, const struct qni_layer *l, const char *name,
     struct qni_variable v = { .dtype = QN_F32, .shape = shape, .init = QN_INIT_ZEROS };
     char text[160];
 
-    snprintf(text, sizeof(text), "%s/%s", l->name, name);
+    snprintf(text, sizeof(text), "%s/%s%s", l->name, m->places.id ? "step_" : "", name); /* steps keep their own */
     v.name = text;
     return qni_variable_add(m->g, &v);
+}
+
+qn_val qni_layer_place(qn_model *m)
+{
+    const int64_t zero[2] = { 0 }, one[2] = { 1, 1 };
+
+    if (!m->places.id)
+        return (qn_val){ 0 };
+    return qn_graph_reshape(m->g, qn_graph_slice(m->g, m->places, 2, zero, one, NULL), 1, one);
 }
 
 void qni_layer_carry(qn_model *m, qn_val variable, qn_val value)

@@ -115,11 +115,14 @@ qn_status qn_sampling_draw(int32_t *out, const float *logits, int64_t n, const q
 
 struct generation {
     qn_model *m;
+    struct qni_stepper *stepper; /* NULL: every number is drawn from a prediction for the whole window */
     int64_t T, V;
     bool probabilities;          /* the model's output has been through a softmax */
     int32_t *window;             /* [T] what the model sees, padded behind */
     int64_t count;               /* of them that are real */
+    int64_t seen;                /* of these that the stepper has seen */
     float *prediction;           /* [T, V] */
+    float *last;                 /* [V] of it: what follows the window */
     struct candidate *scratch;   /* [V] */
 };
 
@@ -147,25 +150,63 @@ static qn_status check_model(struct generation *g)
     return QN_OK;
 }
 
-/* Put a number behind the window, which moves when it is full. */
-static void push(struct generation *g, int32_t number)
+/* Show the stepper what it has not seen: all at once where it begins with several and nothing is carried. */
+static qn_status see(struct generation *g)
 {
-    if (g->count == g->T)
-        memmove(g->window, g->window + 1, (size_t)--g->count * sizeof(*g->window));
+    qn_status st = QN_OK;
+
+    if (!g->seen && g->count > 1 && !g->stepper->carries) {
+        st = qni_stepper_see(g->stepper, g->m, g->window, 0, g->count, g->prediction);
+        g->last = g->prediction + (g->count - 1) * g->V;
+        g->seen = g->count;
+        return st;
+    }
+    for (; g->seen < g->count && !st; g->seen++)
+        st = qni_stepper_see(g->stepper, g->m, g->window + g->seen, g->seen, 1, g->prediction);
+    g->last = g->prediction;
+    return st;
+}
+
+/* Put a number behind the window. A full one keeps its later half. */
+static qn_status push(struct generation *g, int32_t number)
+{
+    qn_status st = QN_OK;
+
+    if (g->count == g->T) {
+        const int64_t kept = g->T / 2;
+
+        if (g->stepper && !g->stepper->limited) {
+            st = see(g);
+            g->seen = kept;
+        } else if (g->stepper) {
+            st = qni_stepper_reset(g->stepper);
+            g->seen = 0;
+        }
+        memmove(g->window, g->window + g->T - kept, (size_t)kept * sizeof(*g->window));
+        g->count = kept;
+    }
     g->window[g->count++] = number;
+    return st;
+}
+
+static qn_status predict(struct generation *g)
+{
+    if (g->stepper)
+        return see(g);
+    g->last = g->prediction + (g->count - 1) * g->V;
+    return qn_model_predict(g->m, (const void *[]){ g->window }, 1, (void *[]){ g->prediction }, 1);
 }
 
 static qn_status next(struct generation *g, const qn_sampling *s, uint64_t draw, int32_t *out)
 {
-    float *row = g->prediction + (g->count - 1) * g->V;
-    qn_status st = qn_model_predict(g->m, (const void *[]){ g->window }, 1, (void *[]){ g->prediction }, 1);
+    qn_status st = predict(g);
 
     if (st)
         return st;
     for (int64_t i = 0; i < g->V && g->probabilities; i++)
-        row[i] = logf(row[i]);
-    if (!(st = draw_one(out, row, g->V, s, draw, g->scratch)))
-        push(g, *out);
+        g->last[i] = logf(g->last[i]);
+    if (!(st = draw_one(out, g->last, g->V, s, draw, g->scratch)))
+        st = push(g, *out);
     return st;
 }
 
@@ -212,10 +253,14 @@ qn_status qn_generate(qn_model *m, const int32_t *prompt, int64_t prompt_count, 
         (st = qni_calloc(m->ctx, &g.prediction, (size_t)(g.T * g.V), sizeof(*g.prediction))) ||
         (st = qni_calloc(m->ctx, &g.scratch, (size_t)g.V, sizeof(*g.scratch))))
         goto done;
+    if ((st = qni_model_whole(m)) || (!o->no_cache && ((st = qni_stepper_get(&g.stepper, m)) ||
+                                                       (g.stepper && (st = qni_stepper_reset(g.stepper))))))
+        goto done;
     atomic_store(&m->cancel, false);
-    for (int64_t i = 0; i < prompt_count; i++)
-        push(&g, prompt[i]);
-    st = run(&g, (uint64_t)prompt_count, out, count, &done, o);
+    for (int64_t i = 0; i < prompt_count && !st; i++)
+        st = push(&g, prompt[i]);
+    if (!st)
+        st = run(&g, (uint64_t)prompt_count, out, count, &done, o);
     if (drawn)
         *drawn = done;
 done:

@@ -44,6 +44,7 @@ void qn_model_destroy(qn_model **model)
         return;
     *model = NULL;
     dev = m->dev;
+    qni_stepper_free(m);
     qni_model_plans_free(m);
     qni_state_release(&m->state);
     for (size_t i = 0; i < m->layers; i++) {

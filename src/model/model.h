@@ -66,6 +66,12 @@ struct qn_model {
     struct qni_note { char *key, *text; } note[QNI_MAX_NOTES];
     int notes;
 
+    qn_val places;                   /* i32 [1,T]: where in the sequence the steps stand, in a model that goes step by step;
+                                        id 0 in all others */
+    int64_t most_places;             /* how many there are, of which caches keep as many */
+    struct qni_stepper *stepper;     /* the model that goes step by step for this one; NULL: not made yet */
+    bool stepless;                   /* it cannot be made */
+
     bool compiled;
     qn_compile_opt opt;
     qn_optimizer optimizer;          /* with the defaults filled in */
@@ -128,6 +134,29 @@ const struct qni_kept *qni_model_kept(const qn_model *m);
 const void *qni_kept_weight(const qn_model *m, const struct qni_kept *kept, int weight);
 
 void qni_notes_free(qn_model *m);
+
+/* ---- stepper.c: one step of a sequence after the other ---- */
+
+/* A model whose layers say of each step what the whole would: attention keeps keys and values, recurrent layers their
+ * states. */
+struct qni_stepper {
+    qn_model *m;                     /* with the same weights */
+    struct qni_plan *whole, *one;    /* of most_places steps and of one; NULL: not made yet */
+    bool limited;                    /* there are places, most_places of them: some layer counts them */
+    bool carries;                    /* states go from step to step: no step may be seen twice, nor one that is padding */
+    int32_t *place;                  /* [most_places] 0, 1, ...: they are uploaded from here */
+    int32_t *number;                 /* [most_places] likewise */
+};
+
+/* The model's, made at the first call; *out NULL where one of its layers needs steps yet to come, or more than it keeps. */
+qn_status qni_stepper_get(struct qni_stepper **out, qn_model *m);
+void qni_stepper_free(qn_model *m);
+/* Forget all steps. */
+qn_status qni_stepper_reset(struct qni_stepper *s);
+/* See numbers at places [first, first + n) and predict [n,V]; n is 1, or first is 0 and nothing is carried: then
+ * prediction is [most_places,V], of which the first n rows count. */
+qn_status qni_stepper_see(struct qni_stepper *s, const qn_model *of, const int32_t *number, int64_t first, int64_t n,
+                          float *prediction);
 
 /* ---- meters ---- */
 qn_status qni_meters_reset(qn_model *m);

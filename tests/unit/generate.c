@@ -67,6 +67,93 @@ static void draws(void)
     CHECK(a == b);
 }
 
+/* ---- against loops in double ---- */
+
+enum { MANY = 37 };
+
+/* Which of n is the largest that is not taken, the first of equal ones. */
+static int largest(const float *x, const bool *taken, int n)
+{
+    int best = -1;
+
+    for (int i = 0; i < n; i++)
+        if (!taken[i] && (best < 0 || x[i] > x[best]))
+            best = i;
+    return best;
+}
+
+/* Chances of all numbers, by generate.md's list; order: the largest logit first. */
+static void chances(const float *x, const qn_sampling *s, double *p, int *order)
+{
+    const double heat = s->temperature != 0 ? (double)s->temperature : 1;
+    bool taken[MANY] = { false };
+    double sum = 0, kept = 0;
+    int n = s->top_k && s->top_k < MANY ? s->top_k : MANY, last = 0;
+
+    for (int i = 0; i < MANY; i++) {
+        order[i] = largest(x, taken, MANY);
+        taken[order[i]] = true;
+        p[order[i]] = i < n ? exp((double)x[order[i]] / heat) : 0;
+        sum += p[order[i]];
+    }
+    while (last < n && (!last || (s->top_p != 0 && kept < (double)s->top_p * sum) || s->top_p == 0))
+        kept += p[order[last++]];
+    for (int i = 0; i < MANY; i++)
+        p[order[i]] = i < last ? p[order[i]] / kept : 0;
+}
+
+/* Uniform in [0, 1), as generate.md says: 53 bits of Philox's first two words. */
+static double uniform(uint64_t seed, uint64_t draw)
+{
+    const uint32_t counter[4] = { (uint32_t)draw, (uint32_t)(draw >> 32), 0, UINT32_C(0x6e657874) };
+    const uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
+    uint32_t word[4];
+
+    qni_philox(word, counter, key);
+    return ldexp((double)((uint64_t)word[0] << 21 | word[1] >> 11), -53);
+}
+
+static void reference(void)
+{
+    static const float heats[] = { 0, 0.3f, 0.8f, 3 }, shares[] = { 0, 1e-3f, 0.5f, 0.9f, 1 };
+    static const int counts[] = { 0, 1, 5, MANY, 100 };
+    float x[MANY];
+    double p[MANY];
+    int order[MANY], drawn = 0;
+
+    for (int c = 0; c < 4 * 5 * 5 && !test_failed(); c++) {
+        const qn_sampling s = { .temperature = heats[c % 4], .top_k = counts[c / 4 % 5], .top_p = shares[c / 20],
+                                .seed = UINT64_C(0x100000001) * (uint64_t)c };
+
+        for (int i = 0; i < MANY; i++) /* some of them equal */
+            x[i] = rintf((float)test_uniform() * 30) / 8;
+        chances(x, &s, p, order);
+        for (uint64_t draw = 0; draw < 40; draw++) {
+            const uint64_t number = draw << (draw & 32);
+            const double u = uniform(s.seed, number);
+            double at = 0, edge = 1;
+            int want = order[0];
+            int32_t got = -1;
+            bool found = false;
+
+            for (int i = 0; i < MANY && p[order[i]] > 0; i++) {
+                at += p[order[i]];
+                edge = fmin(edge, fabs(u - at));
+                if (!found && u < at) {
+                    want = order[i];
+                    found = true;
+                }
+            }
+            CHECK_OK(qn_sampling_draw(&got, x, MANY, &s, number));
+            if (edge > 1e-12) { /* where rounding cannot decide */
+                CHECK_INT(got, want);
+                drawn++;
+            }
+        }
+    }
+    CHECK(drawn > 3900);
+}
+
 static void mistakes(void)
 {
     const float nan[2] = {0, NAN}, none[2] = {-INFINITY, -INFINITY}, huge[2] = {INFINITY, 0};
@@ -179,6 +266,7 @@ static void notes(void)
 int main(void)
 {
     test_run("generate: draws have their probabilities", draws);
+    test_run("generate: draws are those of loops in double", reference);
     test_run("generate: logits and options that are none", mistakes);
     test_run("generate: sequences go on", sequences);
     test_run("generate: notes are saved with a model", notes);
