@@ -383,6 +383,17 @@ static void text(void)
     CHECK(strcmp(r.out, again.out));
     command_free(&again);
     command_free(&r);
+    command_run(&r, line("train lstm-char --data text:%s --epochs 2 --json --save %s", file("text.txt"), file("lstm.qn")), 0);
+    j = command_line_json(r.out, 2);
+    CHECK(command_number(j, "test_loss") < 3.2 && command_number(j, "steps") == 4); /* of 16 samples, which a text has */
+    qni_json_free(&j);
+    command_free(&r);
+    command_run(&r, line("generate %s --tokens 200 --prompt the --seed 3%s", file("lstm.qn"), ""), 0);
+    CHECK(strlen(r.out) == 204 && !strncmp(r.out, "the", 3));
+    command_free(&r);
+    command_run(&r, line("train lstm-char --resume %s --data text:%s --epochs 1", file("gpt.qn"), file("text.txt")), 1);
+    CHECK(strstr(r.err, "is not lstm-char"));
+    command_free(&r);
     command_run(&r, line("generate %s --prompt xyz%s", file("gpt.qn"), ""), 1);
     CHECK(strstr(r.err, "not of the vocabulary"));
     command_free(&r);

@@ -26,9 +26,19 @@ static const struct network networks[] = {
 #define NETWORKS (sizeof(networks) / sizeof(networks[0]))
 
 /* Models of text, which say of each character what comes next. */
-static const char *const of_text[] = { "gpt" };
+static void build_gpt(qn_model *m, const qn_shape *sample, int64_t characters);
+static void build_lstm(qn_model *m, const qn_shape *sample, int64_t characters);
 
-#define TEXTS (sizeof(of_text) / sizeof(of_text[0]))
+static const struct writer {
+    const char *name;
+    void (*build)(qn_model *m, const qn_shape *sample, int64_t characters);
+    float weight_decay;
+} writers[] = {
+    { "gpt", build_gpt, 0.1f },
+    { "lstm-char", build_lstm, 0.01f },
+};
+
+#define WRITERS (sizeof(writers) / sizeof(writers[0]))
 
 static const struct network *find(const char *name)
 {
@@ -38,12 +48,17 @@ static const struct network *find(const char *name)
     return NULL;
 }
 
+static const struct writer *find_writer(const char *name)
+{
+    for (size_t i = 0; i < WRITERS; i++)
+        if (!strcmp(writers[i].name, name))
+            return &writers[i];
+    return NULL;
+}
+
 bool models_of_text(const char *name)
 {
-    for (size_t i = 0; i < TEXTS; i++)
-        if (!strcmp(of_text[i], name))
-            return true;
-    return false;
+    return find_writer(name) != NULL;
 }
 
 bool models_has(const char *name)
@@ -58,8 +73,8 @@ const char *models_names(char *text, size_t bytes)
     text[0] = '\0';
     for (size_t i = 0; i < NETWORKS && n < bytes; i++)
         n += (size_t)snprintf(text + n, bytes - n, "%s%s", i ? ", " : "", networks[i].name);
-    for (size_t i = 0; i < TEXTS && n < bytes; i++)
-        n += (size_t)snprintf(text + n, bytes - n, ", %s", of_text[i]);
+    for (size_t i = 0; i < WRITERS && n < bytes; i++)
+        n += (size_t)snprintf(text + n, bytes - n, ", %s", writers[i].name);
     return text;
 }
 
@@ -98,21 +113,35 @@ static void build_gpt(qn_model *m, const qn_shape *sample, int64_t characters)
     qn_model_output(m, qn_dense(m, x, &(qn_dense_opt){ .units = (int)characters }));
 }
 
+#define LAYERS 2
+#define UNITS 256
+
+static void build_lstm(qn_model *m, const qn_shape *sample, int64_t characters)
+{
+    qn_val x = qn_input(m, QN_I32, sample->rank, sample->dim);
+
+    x = qn_embedding(m, x, &(qn_embedding_opt){ .words = (int)characters, .units = 64 });
+    for (int i = 0; i < LAYERS; i++)
+        x = qn_lstm(m, x, &(qn_rnn_opt){ .units = UNITS, .return_sequences = true });
+    qn_model_output(m, qn_dense(m, x, &(qn_dense_opt){ .units = (int)characters }));
+}
+
 qn_status models_build(qn_model **out, qn_device *dev, const char *name, const qn_shape *sample, int64_t classes)
 {
     const struct network *net = find(name);
+    const struct writer *writer = find_writer(name);
     char text[256];
     qn_status st;
     qn_val x;
 
     *out = NULL;
-    if (models_of_text(name)) {
+    if (writer) {
         if (sample->rank != 1 || !classes) {
             snprintf(text, sizeof(text), "model %s reads text: use it with text:FILE", name);
             return qn_error_set(QN_E_SHAPE, text);
         }
         if (!(st = qn_model_create(out, dev)))
-            build_gpt(*out, sample, classes);
+            writer->build(*out, sample, classes);
         return st;
     }
     if (!net) {
@@ -145,12 +174,13 @@ qn_status models_compile(qn_model *m, const char *name, int64_t classes, float l
 {
     qn_compile_opt o = { .optimizer = qn_adam(lr), .loss = classes ? QN_SPARSE_CATEGORICAL_CROSSENTROPY : QN_MSE,
                          .metrics = { classes ? QN_ACCURACY : QN_METRIC_MAE }, .seed = seed };
+    const struct writer *writer = find_writer(name);
 
-    if (models_of_text(name)) {
+    if (writer) {
         const int64_t warmup = steps / 20 < 100 ? steps / 20 : 100;
 
         o.from_logits = true;
-        o.optimizer = qn_adamw(lr != 0.0f ? lr : 2e-3f, 0.1f);
+        o.optimizer = qn_adamw(lr != 0.0f ? lr : 2e-3f, writer->weight_decay);
         o.optimizer.beta2 = 0.99;
         o.optimizer.global_clip_norm = 1.0f;
         o.optimizer.decay_matrices_only = true;

@@ -288,8 +288,8 @@ static int check(const struct usage *u, const struct job *job)
     }
     if (!job->data.name)
         return usage_error(u, "--data is missing");
-    if (job->epochs < 1 || job->epochs > 1000000 || job->batch < 1 || job->batch > 1 << 20)
-        return usage_error(u, "--epochs and --batch are 1 or more");
+    if (job->epochs < 1 || job->epochs > 1000000 || job->batch < 0 || job->batch > 1 << 20)
+        return usage_error(u, "--epochs is 1 or more, --batch 0 or more");
     if (!(job->lr >= 0.0) || job->seed < 0 || !(job->data.split > 0.0 && job->data.split < 1.0))
         return usage_error(u, "--lr and --seed are 0 or more, --split lies between 0 and 1");
     if (strcmp(job->target, "class") && strcmp(job->target, "number"))
@@ -299,12 +299,12 @@ static int check(const struct usage *u, const struct job *job)
 
 static int run(int argc, char **argv)
 {
-    struct job job = { .epochs = 10, .batch = 64, .target = "class", .data.split = 0.2 };
+    struct job job = { .epochs = 10, .target = "class", .data.split = 0.2 };
     const struct option options[] = {
         { "data", OPTION_TEXT, &job.data.name, "DATA", "digits, mnist, fashion-mnist, csv:FILE or text:FILE" },
         { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
         { "epochs", OPTION_INT, &job.epochs, "N", "passes over the data, those before --resume included" },
-        { "batch", OPTION_INT, &job.batch, "N", "samples a step" },
+        { "batch", OPTION_INT, &job.batch, "N", "samples a step; 0: 64, of text 16" },
         { "lr", OPTION_REAL, &job.lr, "X", "learning rate; 0: 0.001, of text 0.002, or as saved" },
         { "seed", OPTION_INT, &job.seed, "N", "of weights and shuffling" },
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
@@ -326,6 +326,7 @@ static int run(int argc, char **argv)
         "  cnn-small     Conv32 3x3 relu, MaxPool2, Dense128 relu, Dense\n"
         "  convstack     six 3x3 convolutions with batch normalisation, 64 to 256 filters, global average, Dense\n"
         "  gpt           of text: 4 transformer blocks of 128 features with 4 heads, 128 characters at a time\n"
+        "  lstm-char     of text: two LSTM layers of 256 units, 128 characters at a time\n"
         "The last layer and the loss follow from the data. SIGINT and SIGTERM end the run after the\n"
         "current batch, with what is trained saved if --save is given; a second one ends it at once.\n\n"
         "Exit status: 0 trained and tested, 1 failed, 2 wrong command line, 3 no device, 130 and 143\n"
@@ -344,6 +345,8 @@ static int run(int argc, char **argv)
     if ((code = check(&usage, &job)))
         return code;
     job.data.number = !strcmp(job.target, "number");
+    if (!job.batch)
+        job.batch = !strncmp(job.data.name, "text:", 5) ? 16 : 64;
     st = train(&s);
     if (st)
         code = report("train", st);
