@@ -25,7 +25,7 @@ int main(void)
         printf("%s %s: %s, %u compute units, %.1f GiB%s\n", list[i].platform, list[i].name, types[list[i].type],
                list[i].compute_units, (double)list[i].global_bytes / 1073741824.0, list[i].usable ? "" : ", not usable");
 
-    /* NULL again: $QUERN_DEVICE if it is set, else the best. "gpu", "0:1" or a part of a name choose another. */
+    /* NULL again: $QUERN_DEVICE if it is set, else the best. "gpu", "0:1", a part of a name or "cpu & mem>4G" choose another. */
     if ((st = qn_device_open(&dev, NULL, NULL)) || (st = qn_device_get_info(dev, &info)) ||
         (st = qn_device_memory(dev, &now, &most)))
         goto done;

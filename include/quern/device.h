@@ -76,6 +76,27 @@ QN_API void qn_device_list_free(qn_device_info **list, qn_context *ctx);
  */
 QN_API qn_status qn_device_choose(qn_device_info *out, qn_context *ctx, const char *select);
 
+/** What takes a property: OpenCL's name of it and the answer, for people; both lent for the call. */
+typedef void qn_device_property_fn(void *user, const char *name, const char *value);
+
+/**
+ * Everything the device that select means, and its platform, can be asked, such as "CL_DEVICE_MAX_COMPUTE_UNITS"; a query
+ * that fails has the error's name as its value. One of them compiles a small kernel.
+ *
+ * @param ctx     borrowed; NULL for the defaults
+ * @param select  as for qn_device_open(), such as a qn_device_info's own; borrowed
+ * @param visit   called for each, on this thread
+ * @param user    handed to visit
+ *
+ * @retval QN_OK             all were given
+ * @retval QN_E_ARG          visit is NULL, or select is no expression; the message has the column
+ * @retval QN_E_NO_DEVICE    nothing matches; the message lists what there is or says what to install
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_device_properties(qn_context *ctx, const char *select, qn_device_property_fn *visit, void *user);
+
 /**
  * Open a device.
  *

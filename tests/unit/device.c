@@ -201,6 +201,44 @@ static void listing(void)
     qn_context_destroy(&ctx);
 }
 
+/* Counts properties, and keeps one. */
+struct seen {
+    int n;
+    char units[32];
+};
+
+static void see(void *user, const char *name, const char *value)
+{
+    struct seen *s = user;
+
+    s->n++;
+    if (!strcmp(name, "CL_DEVICE_MAX_COMPUTE_UNITS"))
+        snprintf(s->units, sizeof(s->units), "%s", value);
+}
+
+/* What an open device is, is what would be chosen for it; and it can be asked. */
+static void asking(void)
+{
+    struct seen s = { 0 };
+    qn_device_info open, chosen = { 0 };
+    char units[32];
+
+    CHECK_OK(qn_device_get_info(test_device(), &open));
+    CHECK_OK(qn_device_choose(&chosen, NULL, open.select));
+    CHECK_STR(chosen.name, open.name);
+    CHECK_STR(chosen.select, open.select);
+    CHECK_OK(qn_device_properties(NULL, open.select, see, &s));
+    snprintf(units, sizeof(units), "%u", open.compute_units);
+    CHECK_STR(s.units, units);
+    CHECK(s.n > 60);
+    CHECK_STATUS(qn_device_choose(NULL, NULL, NULL), QN_E_ARG, "out");
+    CHECK_STATUS(qn_device_choose(&chosen, NULL, "cpu &"), QN_E_ARG, "column 6");
+    CHECK_STATUS(qn_device_choose(&chosen, NULL, "mem>1000000T"), QN_E_NO_DEVICE, "no device fits");
+    CHECK_STR(chosen.select, open.select); /* untouched */
+    CHECK_STATUS(qn_device_properties(NULL, NULL, NULL, NULL), QN_E_ARG, "visit");
+    CHECK_STATUS(qn_device_properties(NULL, "voodoo", see, &s), QN_E_NO_DEVICE, "voodoo");
+}
+
 static void opening(void)
 {
     qn_device *dev = NULL, *other = NULL;
@@ -441,6 +479,7 @@ int main(void)
     test_run("device: one that cannot be used says why", not_usable);
     test_run("device: every quirk has a reason", quirks);
     test_run("device: the list has one chosen, and it is the one that opens", listing);
+    test_run("device: choosing and asking without opening", asking);
     test_run("device: open, several at once, close", opening);
     test_run("device: the environment counts where the context lets it", environment);
     test_run("device: many threads open and close", threads);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device/property.h"
 #include "devices.h"
 #include "diagnose.h"
 #include "quern.h"
@@ -44,11 +45,11 @@ static void print_own(const struct qni_caps *c)
 static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct property_value v = { .text = { .ctx = ctx } };
+        struct qni_property v = { .text = { .ctx = ctx } };
 
         print_table(&found[i], 1);
         print_own(&found[i].caps);
-        for (size_t p = 0; property_get(&v, p, cl, &found[i], false) != PROPERTY_END; p++)
+        for (size_t p = 0; qni_property_get(&v, p, cl, &found[i], false); p++)
             if (v.shown)
                 printf("    %-48s %s\n", v.name, v.text.data ? v.text.data : "");
         qni_text_free(&v.text);
@@ -69,7 +70,7 @@ static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qn
     json_array(&j, NULL);
     for (size_t i = 0; i < count; i++) {
         const qn_device_info *d = &found[i].info;
-        struct property_value v = { .text = { .ctx = ctx } };
+        struct qni_property v = { .text = { .ctx = ctx } };
 
         json_object(&j, NULL);
         json_int(&j, "platform_index", d->platform_index);
@@ -100,7 +101,7 @@ static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qn
         json_known(&j, "gbytes_per_s", d->gbytes_per_s);
         if (all) {
             json_object(&j, "properties");
-            for (size_t p = 0; property_get(&v, p, cl, &found[i], false) != PROPERTY_END; p++)
+            for (size_t p = 0; qni_property_get(&v, p, cl, &found[i], false); p++)
                 if (v.shown)
                     json_text(&j, v.name, v.text.data ? v.text.data : "");
             json_object_end(&j);

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "device/property.h"
 #include "devices.h"
 #include "quern.h"
 
@@ -16,9 +17,9 @@ struct platform {
 
 static void print_properties(struct qni_text *text, const struct qni_cl *cl, const struct qni_found *found, const char *prefix)
 {
-    struct property_value v = { .text = *text };
+    struct qni_property v = { .text = *text };
 
-    for (size_t i = 0; property_get(&v, i, cl, found, true) != PROPERTY_END; i++)
+    for (size_t i = 0; qni_property_get(&v, i, cl, found, true); i++)
         if (v.shown)
             printf("%s  %-46s  %s\n", prefix, v.name, v.text.data ? v.text.data : "");
     *text = v.text;

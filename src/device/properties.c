@@ -2,10 +2,10 @@
  *
  * Everything a device can be asked: a table of what to ask, how to read the
  * answer, and which version or extension it belongs to. */
-#include <stdlib.h>
 #include <string.h>
 
-#include "devices.h"
+#include "device/answers.h"
+#include "device/property.h"
 
 #define P(name) "CL_PLATFORM_" #name, CL_PLATFORM_##name
 #define D(name) "CL_DEVICE_" #name, CL_DEVICE_##name
@@ -30,7 +30,7 @@ enum condition {
 static const struct property {
     const char *name;
     cl_uint what;
-    enum answer_kind kind;
+    enum qni_answer kind;
     int version;           /* 20: since OpenCL 2.0 */
     const char *extension; /* or with this */
     enum asked of;
@@ -342,8 +342,7 @@ static bool holds(const struct qni_cl *cl, const struct qni_found *f, enum condi
     }
 }
 
-enum property_result property_get(struct property_value *out, size_t i, const struct qni_cl *cl,
-                                  const struct qni_found *found, bool raw)
+bool qni_property_get(struct qni_property *out, size_t i, const struct qni_cl *cl, const struct qni_found *found, bool raw)
 {
     const struct property *p;
     unsigned char *data = NULL;
@@ -351,30 +350,56 @@ enum property_result property_get(struct property_value *out, size_t i, const st
     cl_int e;
 
     if (i >= QNI_COUNT(properties))
-        return PROPERTY_END;
+        return false;
     p = &properties[i];
     out->name = p->name;
-    out->of_platform = p->of == PLATFORM;
     out->text.length = 0;
     if (out->text.data)
         out->text.data[0] = '\0';
-    out->shown = out->of_platform == !found->id || !raw;
+    out->shown = (p->of == PLATFORM) == !found->id || !raw;
     out->shown = out->shown && holds(cl, found, p->condition, raw) &&
                  (found->caps.cl_major * 10 + found->caps.cl_minor >= p->version ||
                   (p->extension && has_extension(cl, found, out->text.ctx, p)));
     if (!out->shown)
-        return PROPERTY_OK;
+        return true;
 
     e = ask(cl, found, p, 0, NULL, &bytes);
     if (e || bytes > (size_t)1 << 24 || qni_calloc(out->text.ctx, &data, bytes, 1)) {
         qni_text_add(&out->text, "%s", e ? qni_cl_error_name(e) : "an answer that is too long");
-        return PROPERTY_OK;
+        return true;
     }
     e = bytes ? ask(cl, found, p, bytes, data, &got) : CL_SUCCESS;
     if (e)
         qni_text_add(&out->text, "%s", qni_cl_error_name(e));
     else
-        add_answer(&out->text, p->kind, data, QNI_MIN(got, bytes), raw);
+        qni_answer_add(&out->text, p->kind, data, QNI_MIN(got, bytes), raw);
     qni_free(out->text.ctx, &data);
-    return PROPERTY_OK;
+    return true;
+}
+
+qn_status qn_device_properties(qn_context *ctx, const char *select, qn_device_property_fn *visit, void *user)
+{
+    qn_status st;
+    const struct qni_cl *cl;
+    qn_context *c = NULL;
+    struct qni_found *found = NULL;
+    struct qni_property v = { 0 };
+    size_t n = 0, chosen;
+
+    if (!visit)
+        return qni_error(QN_E_ARG, "visit is NULL");
+    if ((st = qni_context_get(&c, ctx)) || (st = qni_cl_get(&cl, c)) || (st = qni_device_find(&found, &n, c, cl)) ||
+        (st = qni_device_choose(&chosen, c, found, n, select)))
+        goto done;
+    v.text.ctx = c;
+    for (size_t i = 0; !st && qni_property_get(&v, i, cl, &found[chosen], false); i++)
+        if (!(st = v.text.status) && v.shown)
+            visit(user, v.name, v.text.data ? v.text.data : "");
+done:
+    qni_text_free(&v.text);
+    if (c) {
+        qni_free(c, &found);
+        qni_context_release(&c);
+    }
+    return st;
 }

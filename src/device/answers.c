@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "devices.h"
+#include "device/answers.h"
 
 #define N(name) CL_##name, "CL_" #name
 
 static const struct name {
-    enum answer_kind kind;
+    enum qni_answer kind;
     uint64_t value;
     const char *raw, *name;
 } names[] = {
@@ -59,7 +59,7 @@ static const struct name {
     { ENQUEUE_SET, N(DEVICE_QUEUE_REPLACEABLE_DEFAULT), "default can be replaced" },
     { DOT_SET, N(DEVICE_INTEGER_DOT_PRODUCT_INPUT_4x8BIT_PACKED_KHR), "4x8 bits packed" },
     { DOT_SET, N(DEVICE_INTEGER_DOT_PRODUCT_INPUT_4x8BIT_KHR), "4x8 bits" },
-    { COMMAND_SET, N(COMMAND_BUFFER_CAPABILITY_KERNEL_PRINTF_KHR), "printf" },
+    { COMMAND_SET, N(COMMAND_BUFFER_CAPABILITY_KERNEL_PRINTF_KHR), "printing kernels" },
     { COMMAND_SET, N(COMMAND_BUFFER_CAPABILITY_DEVICE_SIDE_ENQUEUE_KHR), "device-side enqueue" },
     { COMMAND_SET, N(COMMAND_BUFFER_CAPABILITY_SIMULTANEOUS_USE_KHR), "simultaneous use" },
     { COMMAND_SET, N(COMMAND_BUFFER_CAPABILITY_OUT_OF_ORDER_KHR), "out of order" },
@@ -91,7 +91,7 @@ static void add_bytes(struct qni_text *t, uint64_t v)
 }
 
 /* The entry of a choice's value or a set's bit; NULL for one that has no name. */
-static const struct name *find_name(enum answer_kind kind, uint64_t v)
+static const struct name *find_name(enum qni_answer kind, uint64_t v)
 {
     for (size_t i = 0; i < QNI_COUNT(names); i++)
         if (names[i].kind == kind && names[i].value == v)
@@ -99,7 +99,7 @@ static const struct name *find_name(enum answer_kind kind, uint64_t v)
     return NULL;
 }
 
-static void add_name(struct qni_text *t, enum answer_kind kind, uint64_t v, bool raw)
+static void add_name(struct qni_text *t, enum qni_answer kind, uint64_t v, bool raw)
 {
     const struct name *n = find_name(kind, v);
 
@@ -111,7 +111,7 @@ static void add_name(struct qni_text *t, enum answer_kind kind, uint64_t v, bool
 }
 
 /* Every member of a set; clinfo has types from the last one on. */
-static void add_set(struct qni_text *t, enum answer_kind kind, uint64_t v, bool raw)
+static void add_set(struct qni_text *t, enum qni_answer kind, uint64_t v, bool raw)
 {
     for (int i = 0; i < 64; i++) {
         uint64_t bit = UINT64_C(1) << (raw && kind == TYPE_SET ? 63 - i : i);
@@ -204,7 +204,7 @@ static bool number(const unsigned char *data, size_t bytes, uint64_t *out)
     return bytes == sizeof(v32) || bytes == sizeof(*out);
 }
 
-static void add_raw_number(struct qni_text *t, enum answer_kind kind, uint64_t v)
+static void add_raw_number(struct qni_text *t, enum qni_answer kind, uint64_t v)
 {
     if (kind == BOOL)
         qni_text_add(t, "%s", v ? "CL_TRUE" : "CL_FALSE");
@@ -222,7 +222,7 @@ static void add_raw_number(struct qni_text *t, enum answer_kind kind, uint64_t v
         qni_text_add(t, "%" PRIu64, v);
 }
 
-static void add_number(struct qni_text *t, enum answer_kind kind, uint64_t v)
+static void add_number(struct qni_text *t, enum qni_answer kind, uint64_t v)
 {
     char text[32];
 
@@ -264,7 +264,7 @@ static void add_number(struct qni_text *t, enum answer_kind kind, uint64_t v)
     }
 }
 
-void add_answer(struct qni_text *t, enum answer_kind kind, const unsigned char *data, size_t bytes, bool raw)
+void qni_answer_add(struct qni_text *t, enum qni_answer kind, const unsigned char *data, size_t bytes, bool raw)
 {
     cl_device_pci_bus_info_khr pci;
     uint64_t v = 0;
