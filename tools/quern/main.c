@@ -11,7 +11,10 @@ static const struct command *const commands[] = {
 
 int report(const char *command, qn_status status)
 {
-    fprintf(stderr, "quern %s: %s: %s\n", command, qn_status_name(status), qn_last_error());
+    const bool hint = status == QN_E_NO_DEVICE && strcmp(command, command_devices.name) != 0;
+
+    fprintf(stderr, "quern %s: %s: %s%s\n", command, qn_status_name(status), qn_last_error(),
+            hint ? "; quern devices says more" : "");
     return status == QN_E_NO_DEVICE ? EXIT_NO_DEVICE : EXIT_FAILED;
 }
 
