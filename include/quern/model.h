@@ -43,7 +43,8 @@ typedef enum qn_metric {
     QN_METRIC_MAE,
     QN_METRIC_RMSE,  /**< root of the mean squared error */
     QN_PRECISION,    /**< of outputs above 0.5, the share whose targets are not 0; 0 where there are none */
-    QN_RECALL        /**< of targets that are not 0, the share whose outputs are above 0.5; 0 where there are none */
+    QN_RECALL,       /**< of targets that are not 0, the share whose outputs are above 0.5; 0 where there are none */
+    QN_PERPLEXITY    /**< e to the mean cross-entropy of the targets; with the categorical cross-entropies */
 } qn_metric;
 
 /** Most outputs a model has. */
@@ -118,6 +119,9 @@ typedef struct qn_fit_opt {
     int threads;                /**< that prepare data; 0: one or two; -1: none */
     qn_callback *callbacks;     /**< [callback_count] borrowed; called in order; their close is left to the caller */
     int callback_count;         /**< how many */
+    const float *class_weight;  /**< [classes] what a sample of each class weighs in training, times its own weight; of one
+                                     output, with a cross-entropy and one class a sample; borrowed; NULL: all alike */
+    int classes;                /**< how many */
     bool no_keep;               /**< no copy of weights and training state on the host, see qn_model_keep() */
     FILE *progress;             /**< a bar where it is a terminal, else a line an epoch; NULL: nothing */
     uintptr_t reserved[8];      /**< must be zero */

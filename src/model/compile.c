@@ -26,7 +26,7 @@ static qn_status check(const qn_model *m, const qn_compile_opt *o)
             return qni_error(QN_E_ARG, "there is a loss for output %d, the model has %d outputs", i, m->outputs);
     }
     for (int i = 0; i < QN_MAX_METRICS; i++)
-        if ((unsigned)o->metrics[i] > QN_RECALL)
+        if ((unsigned)o->metrics[i] > QN_PERPLEXITY)
             return qni_error(QN_E_ARG, "there is no metric %d", (int)o->metrics[i]);
     if (o->top_k < 0 || !(o->label_smoothing >= 0.0f && o->label_smoothing < 1.0f))
         return qni_error(QN_E_ARG, "top_k or label_smoothing is out of range");
@@ -176,6 +176,7 @@ static const char *metric_name(qn_metric metric)
     case QN_METRIC_RMSE: return "rmse";
     case QN_PRECISION: return "precision";
     case QN_RECALL: return "recall";
+    case QN_PERPLEXITY: return "perplexity";
     case QN_METRIC_NONE: break;
     }
     return "?";
@@ -200,6 +201,19 @@ static void sum_ratio(qn_model *m, bool recall, const qn_val in[4])
     qni_node_add(m->g, &qni_op_metric_mean, NULL, mean, 3, NULL);
 }
 
+/* The mean cross-entropy, whatever the loss smooths; e to it is worked out where it is read. */
+static void sum_cross_entropy(qn_model *m, bool dense, const qn_val in[4])
+{
+    struct qni_cross_entropy cross = { .dense = dense, .reduction = QNI_NONE };
+    qn_val operand[2] = { logits_of(m, in[1], &cross.probabilities), in[2] }, mean[3] = { in[0] };
+
+    mean[1] = qni_node_add(m->g, &qni_op_cross_entropy, &cross, operand, 2, NULL);
+    if (in[3].id)
+        mean[2] = qn_graph_mul(m->g, qni_layer_mask_against(m, in[3], mean[1]),
+                               qn_graph_fill_like(m->g, mean[1], QN_F32, 1.0f));
+    qni_node_add(m->g, &qni_op_metric_mean, NULL, mean, 3, NULL);
+}
+
 /* Nodes that sum up the first output's metrics. */
 static void sum_metric(qn_model *m, qn_metric metric, int index, qn_val weight)
 {
@@ -215,7 +229,11 @@ static void sum_metric(qn_model *m, qn_metric metric, int index, qn_val weight)
         qni_node_add(m->g, &qni_op_metric_class, &class, in, 4, NULL);
         return;
     }
-    if (metric == QN_TOP_K || (loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY && metric != QN_ACCURACY)) {
+    if (metric == QN_PERPLEXITY && (loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY || loss == QN_CATEGORICAL_CROSSENTROPY)) {
+        sum_cross_entropy(m, loss == QN_CATEGORICAL_CROSSENTROPY, in);
+        return;
+    }
+    if (metric == QN_TOP_K || metric == QN_PERPLEXITY || (loss == QN_SPARSE_CATEGORICAL_CROSSENTROPY && metric != QN_ACCURACY)) {
         qni_graph_fail(m->g, qni_error(QN_E_ARG, "the metric %s does not fit the loss", metric_name(metric)));
         return;
     }

@@ -1,6 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * Runs over a dataset: fit, evaluate, predict. */
+#include <inttypes.h>
+
 #include "model/model.h"
 
 #define READ_SECONDS 0.25 /* between two looks at the meters */
@@ -94,16 +96,30 @@ static qn_status needs_loss(const qn_model *m)
     return QN_OK;
 }
 
+static int64_t batch_of(int batch)
+{
+    return batch > 0 ? batch : 32;
+}
+
+static int loader_threads(int threads)
+{
+    return threads < 0 ? 0 : threads ? threads : 1;
+}
+
+static int loader_slots(int threads)
+{
+    return loader_threads(threads) + 2 * QNI_PLAN_SLOTS + 1;
+}
+
 static qn_status make_loader(struct qni_loader **out, const qn_model *m, qn_dataset *ds, int batch, bool shuffle, int threads)
 {
-    struct qni_loader_opt opt = { .batch = batch > 0 ? batch : 32, .shuffle = shuffle, .seed = m->opt.seed,
-                                  .threads = threads < 0 ? 0 : threads ? threads : 1 };
+    struct qni_loader_opt opt = { .batch = batch_of(batch), .shuffle = shuffle, .seed = m->opt.seed,
+                                  .threads = loader_threads(threads), .slots = loader_slots(threads) };
 
     if (!ds)
         return qni_error(QN_E_ARG, "there is no dataset");
     if (batch < 0)
         return qni_error(QN_E_ARG, "the batch has %d samples, expected 1 or more", batch);
-    opt.slots = opt.threads + 2 * QNI_PLAN_SLOTS + 1;
     return qni_loader_create(out, ds, &opt);
 }
 
@@ -166,6 +182,8 @@ struct run {
     struct qni_bar bar;
     qn_progress progress;
     qn_logs logs;
+    float *weight;                 /* [slots, batch] of samples, by class, or NULL */
+    int64_t target_elements;       /* of a sample */
     float numbers[1 + QN_MAX_METRICS + QN_MAX_OUTPUTS][4];
     cl_event reading;              /* of the meters, or NULL */
     double begun, looked;
@@ -240,6 +258,57 @@ static qn_status record_epoch(struct run *r)
     return QN_OK;
 }
 
+/* ---- weights of classes ---- */
+
+static qn_status prepare_classes(struct run *r)
+{
+    const qn_fit_opt *o = r->opt;
+    const qn_loss loss = r->m->opt.losses[0] ? r->m->opt.losses[0] : r->m->opt.loss;
+    const bool dense = loss == QN_CATEGORICAL_CROSSENTROPY;
+
+    if (!o->class_weight && !o->classes)
+        return QN_OK;
+    r->target_elements = r->fields.target[0] < 0 ? 0 : qni_elements(&qn_dataset_field(r->train, r->fields.target[0])->shape);
+    if (!o->class_weight || o->classes < 1 || r->m->outputs != 1 || r->target_elements != (dense ? o->classes : 1) ||
+        (!dense && loss != QN_SPARSE_CATEGORICAL_CROSSENTROPY && loss != QN_BINARY_CROSSENTROPY))
+        return qni_error(QN_E_ARG, "weights of %d classes do not fit a loss over %" PRId64 " numbers a sample", o->classes,
+                         r->target_elements);
+    return qni_calloc(r->m->ctx, &r->weight, (size_t)loader_slots(o->threads) * (size_t)batch_of(o->batch),
+                      sizeof(*r->weight));
+}
+
+/* The class of a sample: a number, or where its distribution is largest. */
+static int64_t class_of(const struct run *r, const struct qni_feed *feed, int64_t sample)
+{
+    const int64_t n = r->target_elements;
+    const float *t = feed->target[0];
+    int64_t best = 0;
+
+    if (n == 1 || feed->target_dtype[0] != QN_F32)
+        return qni_integer_at(t, feed->target_dtype[0], sample);
+    for (int64_t k = 1; k < n; k++)
+        best = t[sample * n + k] > t[sample * n + best] ? k : best;
+    return best;
+}
+
+/* Weights go into the loader's slot, which is kept until they are uploaded. */
+static qn_status weigh_classes(const struct run *r, const struct qni_batch *b, struct qni_feed *feed)
+{
+    float *weight = r->weight ? r->weight + (int64_t)b->slot * batch_of(r->opt->batch) : NULL;
+
+    for (int64_t i = 0; weight && i < feed->rows; i++) {
+        const int64_t class = class_of(r, feed, i);
+
+        if (class < 0 || class >= r->opt->classes)
+            return qni_error(QN_E_ARG, "sample %" PRId64 " of batch %" PRId64 " is of class %" PRId64
+                             ", and there are weights of %d", i, b->number, class, r->opt->classes);
+        weight[i] = r->opt->class_weight[class] * (feed->weight ? feed->weight[i] : 1.0f);
+    }
+    if (weight)
+        feed->weight = weight;
+    return QN_OK;
+}
+
 static qn_status run_epoch(struct run *r)
 {
     qn_model *m = r->m;
@@ -256,7 +325,7 @@ static qn_status run_epoch(struct run *r)
         return st;
     while (!r->stop && !(st = qni_loader_next(r->loader, &b)) && b.samples) {
         fill_feed(m, r->train, &r->fields, r->loader, &b, &feed);
-        if ((st = qni_model_step(m, QNI_MODE_TRAIN, &feed, NULL)))
+        if ((st = weigh_classes(r, &b, &feed)) || (st = qni_model_step(m, QNI_MODE_TRAIN, &feed, NULL)))
             return st;
         r->samples += b.samples;
         r->progress.step++;
@@ -307,7 +376,7 @@ static qn_status prepare_run(struct run *r)
         r->train = r->first;
         r->validation = r->last;
     }
-    if ((st = match_fields(m, r->train, true, &r->fields)) || (st = qni_model_whole(m)) ||
+    if ((st = match_fields(m, r->train, true, &r->fields)) || (st = prepare_classes(r)) || (st = qni_model_whole(m)) ||
         (!r->opt->no_keep && (st = qn_model_keep(m))) ||
         (st = make_loader(&r->loader, m, r->train, r->opt->batch, !r->opt->no_shuffle, r->opt->threads)))
         return st;
@@ -335,6 +404,8 @@ static qn_status fit(qn_model *m, qn_dataset *train, const qn_fit_opt *opt, qn_h
     if (m && m->compiled)
         st = qni_model_end(m, r.loader, st);
     qni_loader_destroy(&r.loader);
+    if (r.weight)
+        qni_free(m->ctx, &r.weight);
     qn_dataset_close(&r.first);
     qn_dataset_close(&r.last);
     if (history)

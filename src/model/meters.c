@@ -78,6 +78,8 @@ void qni_meters_logs(const qn_model *m, float (*from)[4], const char *prefix, qn
 
         if (metric == QN_METRIC_RMSE)
             v = sqrt(v);
+        else if (metric == QN_PERPLEXITY)
+            v = exp(v);
         else if ((metric == QN_PRECISION || metric == QN_RECALL) && from[i][2] == 0.0f)
             v = 0.0; /* as Keras: nothing found is no success */
         qni_logs_add(out, prefix, m->meter[i].name, v);

@@ -116,6 +116,8 @@ struct qni_feed {
     int loader_slot;
 };
 
+/* An element as a whole number; -1 where it is none that i32 holds. */
+int64_t qni_integer_at(const void *from, qn_dtype dtype, int64_t i);
 /* Enqueue one step. plan_out, if not NULL, receives the plan used (predict reads its outputs). */
 qn_status qni_model_step(qn_model *m, enum qni_mode mode, const struct qni_feed *feed, struct qni_cached_plan **plan_out);
 /* Wait for all steps and hand slots back to the loader. */

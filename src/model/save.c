@@ -24,6 +24,7 @@ const char *const qni_loss_names[QNI_LOSSES] = {
 const char *const qni_metric_names[QNI_METRICS] = {
     [QN_METRIC_NONE] = "none", [QN_ACCURACY] = "accuracy", [QN_TOP_K] = "top_k", [QN_METRIC_MSE] = "mse",
     [QN_METRIC_MAE] = "mae", [QN_METRIC_RMSE] = "rmse", [QN_PRECISION] = "precision", [QN_RECALL] = "recall",
+    [QN_PERPLEXITY] = "perplexity",
 };
 const char *const qni_optimizer_names[QNI_OPTIMIZERS] = {
     [QN_OPTIMIZER_NONE] = "none", [QN_OPTIMIZER_SGD] = "sgd", [QN_OPTIMIZER_ADAM] = "adam",

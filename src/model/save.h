@@ -5,7 +5,7 @@
 #include "model/model.h"
 
 #define QNI_LOSSES (QN_MAPE + 1)
-#define QNI_METRICS (QN_RECALL + 1)
+#define QNI_METRICS (QN_PERPLEXITY + 1)
 #define QNI_OPTIMIZERS (QN_OPTIMIZER_LION + 1)
 #define QNI_SCHEDULES (QN_SCHEDULE_POLYNOMIAL + 1)
 

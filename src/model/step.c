@@ -127,7 +127,7 @@ qn_status qni_model_end(qn_model *m, struct qni_loader *loader, qn_status st)
 
 /* ---- feeding ---- */
 
-static int64_t integer_at(const void *from, qn_dtype dtype, int64_t i)
+int64_t qni_integer_at(const void *from, qn_dtype dtype, int64_t i)
 {
     switch (dtype) {
     case QN_I32: return ((const int32_t *)from)[i];
@@ -151,11 +151,11 @@ static qn_status convert(void *to, qn_dtype want, const void *from, qn_dtype hav
         return qni_error(QN_E_UNSUPPORTED, "data of %s for an input of %s", qn_dtype_name(have), qn_dtype_name(want));
     for (int64_t i = 0; i < n; i++) {
         if (want == QN_F32)
-            ((float *)to)[i] = (float)integer_at(from, have, i);
+            ((float *)to)[i] = (float)qni_integer_at(from, have, i);
         else if (want == QN_I64)
-            ((int64_t *)to)[i] = integer_at(from, have, i);
+            ((int64_t *)to)[i] = qni_integer_at(from, have, i);
         else
-            ((int32_t *)to)[i] = (int32_t)QNI_MAX(QNI_MIN(integer_at(from, have, i), INT32_MAX), -1);
+            ((int32_t *)to)[i] = (int32_t)QNI_MAX(QNI_MIN(qni_integer_at(from, have, i), INT32_MAX), -1);
     }
     return QN_OK;
 }
