@@ -22,6 +22,7 @@ static const struct lesson {
     { "07_own_loop", { "step 1: loss", "step 400: loss" } },
     { "08_save_load", { "loaded after 3 epochs, 4 weights", "bit for bit" } },
     { "10_sequence_classifier", { "step 1: loss", "step 300: loss", "of 32 new waves are told apart" } },
+    { "11_transformer", { "step 1: loss", "step 400: loss", "of 32 new rows are said backwards" } },
     { "12_text", { "step 1: loss", "step 150: loss", "That tossed the dog," } },
     { "09_interop", { "the last row ends in 0.6323 and adds up to 1.0000" } },
 };
