@@ -10,6 +10,7 @@
 #include <quern/data_image.h>
 #include <quern/data_open.h>
 #include <quern/data_sound.h>
+#include <quern/data_text.h>
 #include <quern/device.h>
 #include <quern/generate.h>
 #include <quern/graph.h>

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #include "data/data.h"
+#include "data/text/text.h"
 
 #define STREAM     UINT32_C(0x74657874) /* "text": no operation's stream, which count up from 0 */
 #define BLOCK      65536                /* read at once */
-#define LAST_POINT UINT32_C(0x10ffff)
 #define MOST_WORDS 65536
 
 struct text {
@@ -20,47 +20,11 @@ struct text {
     char *vocabulary;  /* UTF-8 */
 };
 
-/* ---- UTF-8 ---- */
-
-/* One character of bytes[0..n), n at least 1: its bytes and code point; 0 where it is none. */
-static int decode(const unsigned char *bytes, size_t n, uint32_t *point)
-{
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    const int more = bytes[0] < 0x80 ? 0 : bytes[0] >> 5 == 6 ? 1 : bytes[0] >> 4 == 14 ? 2 : bytes[0] >> 3 == 30 ? 3 : -1;
-    uint32_t c = bytes[0] & (more > 0 ? 0x3fu >> more : 0x7fu);
-
-    if (more < 0 || (size_t)more >= n || bytes[0] == 0)
-        return 0;
-    for (int i = 1; i <= more; i++) {
-        if (bytes[i] >> 6 != 2)
-            return 0;
-        c = c << 6 | (bytes[i] & 0x3f);
-    }
-    if (c < least[more + 1] || c > LAST_POINT || (c >= 0xd800 && c < 0xe000))
-        return 0;
-    *point = c;
-    return more + 1;
-}
-
-static int encode(uint32_t c, char *out)
-{
-    const int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-
-    if (!more) {
-        out[0] = (char)c;
-        return 1;
-    }
-    out[0] = (char)(0xff << (7 - more) | (int)(c >> 6 * more));
-    for (int i = 1; i <= more; i++)
-        out[i] = (char)(0x80 | (c >> 6 * (more - i) & 0x3f));
-    return more + 1;
-}
-
 /* ---- vocabularies ---- */
 
 struct words {
     uint32_t *point; /* by number */
-    int32_t *number; /* [LAST_POINT + 1] by code point, -1 where there is none */
+    int32_t *number; /* [QNI_LAST_POINT + 1] by code point, -1 where there is none */
     int32_t count;
 };
 
@@ -75,9 +39,9 @@ static qn_status words_begin(const qn_context *ctx, struct words *w)
     qn_status st;
 
     if ((st = qni_calloc(ctx, &w->point, MOST_WORDS, sizeof(*w->point))) ||
-        (st = qni_calloc(ctx, &w->number, (size_t)LAST_POINT + 1, sizeof(*w->number))))
+        (st = qni_calloc(ctx, &w->number, (size_t)QNI_LAST_POINT + 1, sizeof(*w->number))))
         return st;
-    for (uint32_t c = 0; c <= LAST_POINT; c++)
+    for (uint32_t c = 0; c <= QNI_LAST_POINT; c++)
         w->number[c] = -1;
     return QN_OK;
 }
@@ -103,7 +67,7 @@ static qn_status words_given(struct words *w, const char *vocabulary)
     if (!n)
         return qni_error(QN_E_ARG, "the vocabulary is empty");
     while (n && !st) {
-        const int bytes = decode(at, n, &point);
+        const int bytes = qni_utf8_decode(at, n, &point);
 
         if (!bytes)
             return qni_error(QN_E_ARG, "the vocabulary is not UTF-8");
@@ -121,7 +85,7 @@ static qn_status words_found(struct words *w, const uint32_t *point, int64_t n)
 
     for (int64_t i = 0; i < n; i++)
         w->number[point[i]] = -2;
-    for (uint32_t c = 0; c <= LAST_POINT && !st; c++)
+    for (uint32_t c = 0; c <= QNI_LAST_POINT && !st; c++)
         if (w->number[c] == -2) {
             w->number[c] = -1;
             st = words_add(w, c);
@@ -135,7 +99,7 @@ static qn_status words_text(const qn_context *ctx, const struct words *w, char *
     qn_status st = qni_calloc(ctx, out, (size_t)w->count * 4 + 1, 1);
 
     for (int32_t i = 0; i < w->count && !st; i++)
-        n += (size_t)encode(w->point[i], *out + n);
+        n += (size_t)qni_utf8_encode(w->point[i], *out + n);
     return st;
 }
 
@@ -212,7 +176,7 @@ static qn_status decode_all(const qn_context *ctx, const char *name, const unsig
 
     *count = 0;
     while (at < n && !st) {
-        const int used = decode(bytes + at, n - at, *out + *count);
+        const int used = qni_utf8_decode(bytes + at, n - at, *out + *count);
 
         if (!used)
             st = qni_error(QN_E_FORMAT, "%s: byte %zu is %s", name, at, bytes[at] ? "not UTF-8" : "zero: not a text");
@@ -337,12 +301,12 @@ qn_status qn_text_encode(const char *vocabulary, const char *text, int32_t *out,
         const unsigned char *v = (const unsigned char *)vocabulary;
         size_t rest = strlen(vocabulary);
         uint32_t point, word = 0;
-        const int bytes = decode(at, left, &point);
+        const int bytes = qni_utf8_decode(at, left, &point);
         int32_t number = 0;
 
         if (!bytes)
             return qni_error(QN_E_FORMAT, "character %" PRId64 " of the text is not UTF-8", *count + 1);
-        for (int used; rest && (used = decode(v, rest, &word)) && word != point; number++) {
+        for (int used; rest && (used = qni_utf8_decode(v, rest, &word)) && word != point; number++) {
             v += used;
             rest -= (size_t)used;
         }
@@ -366,7 +330,7 @@ void qn_text_decode(const char *vocabulary, int32_t number, char out[5])
     int used = 0;
 
     memset(out, 0, 5);
-    while (rest && (used = decode(v, rest, &point)) && number-- > 0) {
+    while (rest && (used = qni_utf8_decode(v, rest, &point)) && number-- > 0) {
         v += used;
         rest -= (size_t)used;
     }

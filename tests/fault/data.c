@@ -174,6 +174,72 @@ done:
     return st;
 }
 
+static qn_status try_features(qn_context *ctx)
+{
+    static const float x[300];
+    float *out = NULL;
+    qn_features *f = NULL;
+    qn_status st = qn_features_create(
+        &f, &(qn_features_opt){.context = ctx, .kind = QN_FEATURE_MFCC, .fft = 60, .mels = 8, .coefficients = 4, .deltas = 1});
+
+    CHECK(!st == !!f);
+    if (!st) {
+        out = malloc((size_t)(qn_features_frames(f, 300) * qn_features_width(f)) * sizeof(*out));
+        st = qn_features_run(f, out, x, 300);
+    }
+    free(out);
+    qn_features_destroy(&f);
+    return st;
+}
+
+static qn_status try_images(qn_context *ctx)
+{
+    static const float x[10][12];
+    static const int32_t y[10];
+    const qn_array array[] = {{{NULL, QN_FIELD_INPUT, QN_F32, {3, {2, 2, 3}}}, x}, {{NULL, QN_FIELD_TARGET, QN_I32, {0, {0}}}, y}};
+    const char *const names[] = {"cat", "dog"};
+    float out[12], share[2];
+    qn_dataset *ds = NULL, *changed = NULL, *mixed = NULL;
+    qn_status st;
+
+    if ((st = qn_dataset_arrays(&ds, 10, array, 2, &(qn_arrays_opt){.context = ctx})) ||
+        (st = qn_dataset_name_classes(ds, names, 2)) ||
+        (st = qn_dataset_image_augment(&changed, ds, &(qn_image_augment_opt){.rotate = 10})) ||
+        (st = qn_dataset_mixup(&mixed, changed, 1, 2)))
+        goto done;
+    st = qn_dataset_read(mixed, (int64_t[]){3}, 1, (void *[]){out, share});
+    CHECK_STR(qn_dataset_class(mixed, 1), "dog");
+done:
+    qn_dataset_close(&mixed);
+    qn_dataset_close(&changed);
+    qn_dataset_close(&ds);
+    return st;
+}
+
+static qn_status try_tokens(qn_context *ctx)
+{
+    struct bytes b = {TEXT("a b\nc a b \xe9\n"), 0};
+    qn_tokenizer *t = NULL, *copy = NULL;
+    qn_dataset *ds = NULL;
+    qn_lines *lines = NULL;
+    char json[500];
+    size_t n;
+    qn_status st = qn_lines_read_from(&lines, &(qn_reader){"t", 0, give, &b}, &(qn_lines_opt){ctx, "ISO-8859-1", 0, {0}});
+
+    for (int kind = QN_TOKENS_WORDS; kind <= QN_TOKENS_PAIRS && !st; kind++) {
+        if (!(st = qn_tokenizer_create(&t, &(qn_tokenizer_opt){.context = ctx, .kind = (qn_token_kind)kind, .unknown = "?"})) &&
+            !(st = qn_tokenizer_fit(t, (const char *const *)lines->line, lines->lines)) &&
+            !(st = qn_dataset_texts(&ds, t, (const char *const *)lines->line, NULL, lines->lines, 5, NULL)) &&
+            !(st = qn_tokenizer_to_json(t, json, sizeof(json), &n)))
+            st = qn_tokenizer_from_json(&copy, ctx, "t", json, n);
+        qn_dataset_close(&ds);
+        qn_tokenizer_destroy(&copy);
+        qn_tokenizer_destroy(&t);
+    }
+    qn_lines_destroy(&lines);
+    return st;
+}
+
 struct attempt {
     const char *name;
     qn_status (*f)(qn_context *ctx);
@@ -184,6 +250,8 @@ static const struct attempt attempts[] = {
     {"no memory: idx", try_idx, 5},   {"no memory: csv", try_csv, 8},
     {"no memory: json", try_json, 6}, {"no memory: safetensors", try_safetensors, 60},
     {"no memory: file", try_file, 4}, {"no memory: loader", try_loader, 12},
+    {"no memory: features", try_features, 10}, {"no memory: images", try_images, 12},
+    {"no memory: tokens", try_tokens, 30},
 };
 
 static void fails_well(const void *arg)

@@ -28,6 +28,11 @@ def tensor(dtype, shape, begin, end):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
+def tokenizer(**what):
+    common = {"quern.tokenizer": 1, "limit": 0, "filters": ",.", "keep_case": False, "join_ideographs": True}
+    return json.dumps({**common, **what}, separators=(",", ":")).encode()
+
+
 IMAGES = idx(8, (3, 2, 2), bytes(range(12)))
 LABELS = idx(8, (3,), bytes([0, 9, 4]))
 TABLE = b"a,b,c\r\n1,2,0\r\n-1.5e1,\"2\",1\r\n.5, 3 ,2\n"
@@ -92,6 +97,20 @@ SEEDS = {
         "lines": b'{\r\n\t"a" : 1 ,\n "b":\n[ ]\n}\n',
         "minus-zero": b"[-0e3, -0]",
         "special": b'["NaN", "Infinity", "-Infinity"]',
+    },
+    "lines": {
+        "plain": b"\x00one\ntwo\r\nthree\rfour",
+        "mark": b"\x01\xef\xbb\xbf\xe4\xbd\xa0\n\n",
+        "latin": b"\x02caf\xe9\n",
+        "wide": b"\x03" + "a\nb\u4f60".encode("utf-16-le"),
+    },
+    "tokens": {
+        "words": b"\x40the cat, the DOG & the \xe4\xbd\xa0\xe5\xa5\xbd",
+        "characters": b"\x01abc ABC \xc4\xb0 \xc3\xa9",
+        "pairs": b"\x02abab abab  \xe4\xbd\xa0\xe5\xa5\xbd 12 12 .,.,",
+        "limit": b"\x58a a a b b c",
+        "words-json": b"\x80" + tokenizer(kind="words", unknown="?", words=["a", "b c", "\u00e9"], counts=[3, 1, 2]),
+        "pairs-json": b"\x80" + tokenizer(kind="pairs", pairs=[98, 99, 257, 257, 258, 100]),
     },
 }
 

@@ -1,0 +1,228 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Text: from words, characters or pairs of bytes to numbers and back. Texts are
+ * UTF-8; others are converted first. */
+#ifndef QUERN_DATA_TEXT_H
+#define QUERN_DATA_TEXT_H
+
+#include <quern/data.h>
+
+QN_BEGIN_DECLS
+
+/** What a tokenizer numbers. */
+typedef enum qn_token_kind {
+    QN_TOKENS_WORDS = 0,      /**< words between blanks, as Keras's Tokenizer */
+    QN_TOKENS_CHARACTERS = 1, /**< Unicode's characters, as Keras's Tokenizer with char_level */
+    QN_TOKENS_PAIRS = 2       /**< byte-pair encoding: bytes, and what stands side by side most often */
+} qn_token_kind;
+
+/** Characters that Keras's Tokenizer takes for blanks. */
+#define QN_TOKENS_FILTERS "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n"
+
+/** Options of qn_tokenizer_create(); zero is Keras's default, but for .join_ideographs. */
+typedef struct qn_tokenizer_opt {
+    qn_context *context;   /**< retained; NULL: a default one */
+    qn_token_kind kind;    /**< what is numbered */
+    int limit;             /**< only numbers below it are given, as Keras's num_words; 0: no limit, with pairs 8192 */
+    const char *filters;   /**< characters that are blanks in words; NULL: QN_TOKENS_FILTERS; copied */
+    bool keep_case;        /**< default: lower case, for words and characters */
+    bool join_ideographs;  /**< what is written without blanks stays one word, as Keras has it; default: each Chinese
+                            * character, Hiragana and Katakana is a word of its own, and U+3000 a blank */
+    const char *unknown;   /**< stands for words that have no number, and is number 1; NULL: they are left out; copied */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_tokenizer_opt;
+
+/** Words and their numbers. Number 0 is never given: it pads. */
+typedef struct qn_tokenizer qn_tokenizer;
+
+/**
+ * A tokenizer that knows nothing yet.
+ *
+ * @param out  receives it; the caller owns it; NULL on failure
+ * @param opt  copied; NULL for the defaults
+ *
+ * @retval QN_OK             created
+ * @retval QN_E_ARG          out is NULL, or an option is out of range
+ * @retval QN_E_FORMAT       filters or unknown are not UTF-8
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_tokenizer_create(qn_tokenizer **out, const qn_tokenizer_opt *opt);
+
+/** Give it up and clear the pointer; accepts NULL and a pointer to NULL. */
+QN_API void qn_tokenizer_destroy(qn_tokenizer **tokenizer);
+
+/**
+ * Learn words and how often they are there; the more often, the lower their number, and of equal ones the first. Again
+ * with other texts, it counts on. Pairs are learned once, up to the limit or until none is there twice.
+ *
+ * @param tokenizer  changed
+ * @param text       [texts] UTF-8
+ * @param texts      0 or more
+ *
+ * @retval QN_OK             learned
+ * @retval QN_E_ARG          a pointer is NULL or texts is negative
+ * @retval QN_E_FORMAT       a text is not UTF-8; nothing is learned of it and those behind it
+ * @retval QN_E_STATE        pairs were learned already
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: one.  Source: numbers agree with Keras 3.15, Tokenizer.fit_on_texts, but for a capital sigma at a word's end.
+ */
+QN_API qn_status qn_tokenizer_fit(qn_tokenizer *tokenizer, const char *const *text, int64_t texts);
+
+/** One more than the largest number that is given, as an embedding wants it; 0 for NULL. Threads: any, when none fits. */
+QN_API int64_t qn_tokenizer_size(const qn_tokenizer *tokenizer);
+
+/**
+ * A text's numbers.
+ *
+ * @param tokenizer  borrowed
+ * @param text       UTF-8
+ * @param out        [most] receives them; may be NULL when most is 0
+ * @param most       as many are written at most
+ * @param count      receives how many there are
+ *
+ * @retval QN_OK             encoded
+ * @retval QN_E_ARG          a pointer is NULL
+ * @retval QN_E_FORMAT       not UTF-8
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any, when none fits.  Source: agrees with Keras 3.15, Tokenizer.texts_to_sequences.
+ */
+QN_API qn_status qn_tokenizer_encode(const qn_tokenizer *tokenizer, const char *text, int32_t *out, int64_t most, int64_t *count);
+
+/**
+ * The text of numbers: words with blanks between, characters and pairs without; 0 and unknown numbers give nothing.
+ *
+ * @param tokenizer  borrowed
+ * @param number     [count]
+ * @param count      0 or more
+ * @param out        [most] receives the text and a zero behind it; may be NULL when most is 0
+ * @param most       as many bytes are written at most, the zero among them
+ * @param bytes      receives the text's length without the zero
+ *
+ * @retval QN_E_ARG  a pointer is NULL or count is negative
+ *
+ * Threads: any, when none fits.
+ */
+QN_API qn_status qn_tokenizer_decode(const qn_tokenizer *tokenizer, const int32_t *number, int64_t count, char *out, size_t most,
+                                     size_t *bytes);
+
+/**
+ * Everything that it knows, as JSON.
+ *
+ * @param tokenizer  borrowed
+ * @param out        [most] receives the text and a zero behind it; may be NULL when most is 0
+ * @param most       as many bytes are written at most, the zero among them
+ * @param bytes      receives the text's length without the zero
+ *
+ * @retval QN_E_ARG          a pointer is NULL
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any, when none fits.
+ */
+QN_API qn_status qn_tokenizer_to_json(const qn_tokenizer *tokenizer, char *out, size_t most, size_t *bytes);
+
+/**
+ * A tokenizer from qn_tokenizer_to_json().
+ *
+ * @param out    receives it; the caller owns it; NULL on failure
+ * @param ctx    retained; NULL: a default one
+ * @param name   for messages, such as the path
+ * @param json   [bytes]
+ * @param bytes  its length
+ *
+ * @retval QN_OK             read
+ * @retval QN_E_ARG          a pointer is NULL
+ * @retval QN_E_FORMAT       no such JSON; the message says what is wrong where
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_tokenizer_from_json(qn_tokenizer **out, qn_context *ctx, const char *name, const char *json, size_t bytes);
+
+/** How qn_sequence_pad() makes sequences of one length; zero is Keras's default. */
+typedef struct qn_pad_opt {
+    bool pad_behind;   /**< what is missing stands behind; default: before */
+    bool cut_behind;   /**< what is too much is cut off behind; default: before */
+    int32_t value;     /**< of what is missing */
+} qn_pad_opt;
+
+/**
+ * A sequence of a given length.
+ *
+ * @param out     [length] overwritten; may not alias in
+ * @param length  0 or more
+ * @param in      [count]
+ * @param count   0 or more
+ * @param opt     NULL for the defaults
+ *
+ * @retval QN_E_ARG  a pointer is NULL or a number is negative
+ *
+ * Threads: any.  Source: agrees with Keras 3.15, pad_sequences.
+ */
+QN_API qn_status qn_sequence_pad(int32_t *out, int64_t length, const int32_t *in, int64_t count, const qn_pad_opt *opt);
+
+/**
+ * Texts as a dataset: the input "text", i32 [length], and with labels the target "label", i32 [].
+ *
+ * @param out        receives the dataset; the caller owns it; NULL on failure
+ * @param tokenizer  borrowed during the call
+ * @param text       [texts] UTF-8; borrowed during the call
+ * @param label      [texts] copied; NULL: inputs alone
+ * @param texts      0 or more
+ * @param length     numbers of a sample, 1 or more
+ * @param pad        NULL for the defaults
+ *
+ * @retval QN_OK             made
+ * @retval QN_E_ARG          a pointer is NULL or a number is out of range
+ * @retval QN_E_FORMAT       a text is not UTF-8
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any, when none fits.
+ */
+QN_API qn_status qn_dataset_texts(qn_dataset **out, const qn_tokenizer *tokenizer, const char *const *text, const int32_t *label,
+                                  int64_t texts, int64_t length, const qn_pad_opt *pad);
+
+/** The lines of a text, UTF-8, each with a zero behind it. */
+typedef struct qn_lines {
+    char **line;   /**< [lines] */
+    int64_t lines; /**< empty ones among them; a last line end adds none */
+} qn_lines;
+
+/** Options of qn_lines_read(). */
+typedef struct qn_lines_opt {
+    qn_context *context;   /**< retained; NULL: a default one */
+    const char *encoding;  /**< of the file, as iconv names it ("ISO-8859-1", "GB18030"); NULL: "UTF-8" */
+    int64_t max_bytes;     /**< longest text accepted; 0: 2^30 */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_lines_opt;
+
+/**
+ * Read a text's lines. They end in LF, CR LF or CR; a byte order mark of UTF-8 at the start is passed over.
+ *
+ * @param out   receives them; the caller owns them; NULL on failure
+ * @param path  the file
+ * @param opt   NULL for the defaults
+ *
+ * @retval QN_OK             read
+ * @retval QN_E_ARG          a pointer is NULL or max_bytes is negative
+ * @retval QN_E_IO           the file cannot be opened or read
+ * @retval QN_E_FORMAT       not in that encoding, a zero in it, or too long; the message says where
+ * @retval QN_E_UNSUPPORTED  the system knows no encoding of that name
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_lines_read(qn_lines **out, const char *path, const qn_lines_opt *opt);
+
+/** As qn_lines_read(), from a reader, which is borrowed during the call. */
+QN_API qn_status qn_lines_read_from(qn_lines **out, const qn_reader *text, const qn_lines_opt *opt);
+
+/** Give lines up and clear the pointer; accepts NULL and a pointer to NULL. */
+QN_API void qn_lines_destroy(qn_lines **lines);
+
+QN_END_DECLS
+
+#endif

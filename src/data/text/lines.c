@@ -1,0 +1,167 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * A text's lines. What is not UTF-8 is converted by the C library's iconv. */
+#include <errno.h>
+#include <iconv.h>
+
+#include "data/data.h"
+#include "data/text/text.h"
+
+#define BLOCK      ((size_t)65536) /* read at once */
+#define MOST_BYTES (INT64_C(1) << 30)
+
+struct lines {
+    qn_lines lines;
+    qn_context *ctx;
+    char *text; /* all of them, each with its zero */
+};
+
+void qn_lines_destroy(qn_lines **lines)
+{
+    struct lines *l = lines ? (struct lines *)*lines : NULL;
+    qn_context *ctx;
+
+    if (!l)
+        return;
+    *lines = NULL;
+    ctx = l->ctx;
+    qni_free(ctx, &l->lines.line);
+    qni_free(ctx, &l->text);
+    qni_free(ctx, &l);
+    qni_context_release(&ctx);
+}
+
+/* All of it, and a zero behind it. */
+static qn_status read_all(const qn_context *ctx, const qn_reader *r, int64_t most, char **out, size_t *n)
+{
+    size_t got = 1, capacity = 0;
+    qn_status st = QN_OK;
+
+    *n = 0;
+    while (got && !st) {
+        if (capacity - *n < BLOCK + 1) {
+            capacity = QNI_MAX(2 * capacity, 2 * BLOCK);
+            if ((st = qni_realloc(ctx, out, capacity, 1)))
+                return st;
+        }
+        st = qni_reader_read(r, *out + *n, BLOCK, &got);
+        *n += got;
+        if (!st && *n > (uint64_t)most)
+            st = qni_error(QN_E_FORMAT, "%s: longer than %lld bytes", r->name, (long long)most);
+    }
+    if (!st)
+        (*out)[*n] = 0;
+    return st;
+}
+
+/* From another encoding; *text and *n become what was made. */
+static qn_status convert(const qn_context *ctx, const char *name, const char *encoding, char **text, size_t *n)
+{
+    iconv_t with = iconv_open("UTF-8", encoding);
+    char *made = NULL, *from = *text, *to;
+    size_t left = *n, room = 0, spare, done = 0, result = 0;
+    bool ending = false;
+    qn_status st = QN_OK;
+
+    if (with == (iconv_t)-1)
+        return qni_error(QN_E_UNSUPPORTED, "%s: this system knows no encoding '%.100s'", name, encoding);
+    do {
+        if (room - done < 64) {
+            room = QNI_MAX(2 * room, *n + 128);
+            if ((st = qni_realloc(ctx, &made, room, 1)))
+                break;
+        }
+        to = made + done;
+        spare = room - done - 1;
+        ending = left == 0;
+        result = iconv(with, ending ? NULL : &from, ending ? NULL : &left, &to, &spare);
+        done = (size_t)(to - made);
+        if (result == (size_t)-1 && errno != E2BIG)
+            st = qni_error(QN_E_FORMAT, "%s: byte %zu is not %.100s", name, *n - left, encoding);
+    } while (!st && (!ending || result == (size_t)-1));
+    iconv_close(with);
+    if (st) {
+        qni_free(ctx, &made);
+        return st;
+    }
+    made[done] = 0;
+    qni_free(ctx, text);
+    *text = made;
+    *n = done;
+    return QN_OK;
+}
+
+/* Zeros for the line ends; the lines point into the text. */
+static qn_status cut(struct lines *l, size_t bytes)
+{
+    const bool mark = bytes >= 3 && memcmp(l->text, "\xef\xbb\xbf", 3) == 0;
+    char *at = l->text + (mark ? 3 : 0), *end = l->text + bytes;
+    size_t room = 0;
+    qn_status st;
+
+    while (at < end) {
+        char *stop = at + strcspn(at, "\r\n");
+        const bool pair = stop + 1 < end && stop[0] == '\r' && stop[1] == '\n';
+
+        if ((st = qni_reserve(l->ctx, &l->lines.line, &room, (size_t)l->lines.lines, sizeof(char *))))
+            return st;
+        l->lines.line[l->lines.lines++] = at;
+        at = stop + 1 + pair;
+        *stop = 0;
+    }
+    return QN_OK;
+}
+
+qn_status qn_lines_read_from(qn_lines **out, const qn_reader *text, const qn_lines_opt *opt)
+{
+    const qn_lines_opt o = opt ? *opt : (qn_lines_opt){0};
+    struct lines *l = NULL;
+    qn_context *held = NULL;
+    qn_lines *given;
+    size_t bytes = 0;
+    qn_status st;
+
+    if (!out)
+        return qni_error(QN_E_ARG, "out is NULL");
+    *out = NULL;
+    if (!text || !text->read || !text->name)
+        return qni_error(QN_E_ARG, "the reader, its function or its name is NULL");
+    for (size_t i = 0; i < QNI_COUNT(o.reserved); i++)
+        if (o.reserved[i])
+            return qni_error(QN_E_ARG, "reserved[%zu] of the options is not zero", i);
+    if (o.max_bytes < 0)
+        return qni_error(QN_E_ARG, "max_bytes is %lld", (long long)o.max_bytes);
+    if ((st = qni_context_get(&held, o.context)))
+        return st;
+    if ((st = qni_calloc(held, &l, 1, sizeof(*l)))) {
+        qni_context_release(&held);
+        return st;
+    }
+    l->ctx = held;
+    if ((st = read_all(held, text, o.max_bytes ? o.max_bytes : MOST_BYTES, &l->text, &bytes)) ||
+        (o.encoding && (st = convert(held, text->name, o.encoding, &l->text, &bytes))) ||
+        (st = qni_utf8_check(text->name, l->text, bytes)) || (st = cut(l, bytes)))
+        goto done;
+    *out = &l->lines;
+    l = NULL;
+done:
+    given = l ? &l->lines : NULL;
+    qn_lines_destroy(&given);
+    return st;
+}
+
+qn_status qn_lines_read(qn_lines **out, const char *path, const qn_lines_opt *opt)
+{
+    struct qni_file_reader f;
+    qn_status st;
+
+    if (out)
+        *out = NULL;
+    if (!out || !path)
+        return qni_error(QN_E_ARG, "out or path is NULL");
+    if ((st = qni_file_reader_open(&f, path)))
+        return st;
+    st = qn_lines_read_from(out, &f.reader, opt);
+    qni_file_reader_close(&f);
+    return st;
+}
