@@ -8,17 +8,17 @@
 
 #include "fuzz.h"
 
-static struct qni_found device(int i)
+static struct qni_found device(bool cpu)
 {
-    struct qni_found f = { .info = { .platform_index = i, .gflops = 100 * i, .score = 7 } };
+    struct qni_found f = { .info = { .platform_index = cpu, .gflops = cpu ? 100 : 0, .score = 7 } };
 
-    snprintf(f.caps.name, sizeof(f.caps.name), i ? "Intel(R) Xeon(R)" : "gfx1100");
+    snprintf(f.caps.name, sizeof(f.caps.name), "%s", cpu ? "Intel(R) Xeon(R)" : "gfx1100");
     snprintf(f.caps.platform, sizeof(f.caps.platform), "Portable");
     snprintf(f.caps.vendor, sizeof(f.caps.vendor), "AMD");
     snprintf(f.caps.driver, sizeof(f.caps.driver), "535.113.01");
     snprintf(f.caps.uuid, sizeof(f.caps.uuid), "8680f206-0c00-0332-faff-fffb8b1f0000");
-    snprintf(f.caps.pci, sizeof(f.caps.pci), "0000:0%d:00.0", i + 1);
-    f.info.type = i ? QN_DEVICE_CPU : QN_DEVICE_GPU;
+    snprintf(f.caps.pci, sizeof(f.caps.pci), "%s", cpu ? "0000:02:00.0" : "0000:01:00.0");
+    f.info.type = cpu ? QN_DEVICE_CPU : QN_DEVICE_GPU;
     f.caps.global_bytes = UINT64_C(12) << 30;
     f.caps.cl_major = 3;
     f.caps.units = 8;
@@ -30,7 +30,7 @@ static void ask(const struct qni_expr *e, const struct qni_expr *opposite)
     bool named;
 
     for (int i = 0; i < 2; i++) {
-        struct qni_found f = device(i);
+        struct qni_found f = device(i == 1);
         bool fits = qni_expr_fits(e, &f, (size_t)i, &named);
 
         fuzz_check(fits || !named, "it names what does not fit");
