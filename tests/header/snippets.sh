@@ -23,8 +23,15 @@ void example(qn_graph *g, qn_model *m, qn_device *dev, qn_val x, qn_val y, qn_va
     qn_status st;
     qn_val q, k, v, lengths, position, cache_k, cache_v; /* of attention */
     qn_dataset *ds, *wine;
+    qn_state *state;
+    qn_plan *plan;
+    qn_val row, limit;
+    float points[128];
+    int32_t prompt[8], out[256]; /* of generating */
+    int64_t n;
     (void)g, (void)m, (void)dev, (void)x, (void)y, (void)t, (void)w, (void)train, (void)test;
     (void)q, (void)k, (void)v, (void)lengths, (void)position, (void)cache_k, (void)cache_v;
+    (void)state, (void)plan, (void)row, (void)limit, (void)points, (void)prompt, (void)out, (void)n;
     (void)logs, (void)cb, (void)history, (void)st, (void)ds, (void)wine;
     {
 END
