@@ -287,6 +287,7 @@ typedef struct qn_plan_info {
     uint64_t arena_bytes;       /**< activations, gradients of activations and scratch */
     uint64_t weight_bytes;      /**< weights, their gradients and the optimizer's state */
     int launches;               /**< kernels launched in a step */
+    int kernels;                /**< different ones among them */
     int library_calls;          /**< calls into CLBlast in a step */
     int kernels_built;          /**< compiled from source for this plan */
     uint64_t flops;             /**< of a step */

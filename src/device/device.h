@@ -106,7 +106,8 @@ enum qni_quirk {
     QNI_QUIRK_ASK = 1u << 6,            /* a tool, not for work: only opened when it is asked for by name or number */
     QNI_QUIRK_FINISH = 1u << 7,         /* clFinish returns too early: wait for a marker instead */
     QNI_QUIRK_OWN_CACHE = 1u << 8,      /* keeps compiled kernels itself: programs are not stored, see program/build.c */
-    QNI_QUIRK_ONE_BUILD = 1u << 9       /* programs are built one after another, whatever the threads: build one */
+    QNI_QUIRK_ONE_BUILD = 1u << 9,      /* programs are built one after another, whatever the threads: build one */
+    QNI_QUIRK_THRICE = 1u << 10         /* a kernel's code is compiled three times, a function's once: see program/once.c */
 };
 
 struct qni_caps {

@@ -23,6 +23,8 @@ static const struct quirk {
       "every kernel once more (3.1; not with POCL_WORK_GROUP_SPECIALIZATION=0)" },
     { "portable computing language", NULL, NULL, QNI_QUIRK_ONE_BUILD,
       "one lock around the compiler, and every program costs it a fifth of a second (3.1)" },
+    { "portable computing language", NULL, NULL, QNI_QUIRK_THRICE,
+      "compiles a kernel as it is, for groups of any number and for groups of few, and optimises each by itself (3.1)" },
     { NULL, "llvmpipe", NULL, QNI_QUIRK_CPU, "Mesa's software rasteriser, also where it says that it is a GPU" },
     { NULL, "llvmpipe", NULL, QNI_QUIRK_LAST, "many times slower than other implementations for the same CPU" },
     { NULL, "softpipe", NULL, QNI_QUIRK_CPU, "Mesa's interpreter, also where it says that it is a GPU" },
@@ -39,6 +41,7 @@ static const struct {
     { "no_user_events", QNI_QUIRK_NO_USER_EVENTS }, { "one_thread", QNI_QUIRK_ONE_THREAD }, { "cpu", QNI_QUIRK_CPU },
     { "last", QNI_QUIRK_LAST }, { "ask", QNI_QUIRK_ASK }, { "finish", QNI_QUIRK_FINISH },
     { "own_cache", QNI_QUIRK_OWN_CACHE }, { "one_build", QNI_QUIRK_ONE_BUILD },
+    { "thrice", QNI_QUIRK_THRICE },
 };
 
 static bool has_part(const char *text, const char *part)

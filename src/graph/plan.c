@@ -549,6 +549,7 @@ static qn_status make(struct making *m)
         p->calls += m->recorder.launch[i].call != NULL;
         p->flops += m->recorder.launch[i].flops;
     }
+    p->kernels = qni_recorder_kernels(&m->recorder);
     if ((st = qni_exec_create(&p->exec, p->dev, &m->recorder, QNI_PLAN_SLOTS, m->slotted)))
         goto done;
     p->compiled = !p->exec->built || !(p->dev->caps.quirks & QNI_QUIRK_OWN_CACHE);

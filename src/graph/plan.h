@@ -131,7 +131,7 @@ struct qni_plan {
     cl_event done[QNI_PLAN_SLOTS];   /* the slot's last run; NULL when free */
     int next;                        /* slot of the next run */
     uint64_t arena_bytes, persistent_bytes;
-    size_t launches, calls, kernels; /* launches in a run, CLBlast calls among them, distinct units */
+    size_t launches, calls, kernels; /* launches in a run, CLBlast calls in it, different kernels */
     uint64_t flops;
 };
 

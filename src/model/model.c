@@ -257,6 +257,7 @@ qn_status qn_model_plan_info(const qn_model *m, bool training, qn_plan_info *out
     out->weight_bytes = (uint64_t)m->state->weight_elements * sizeof(float) *
                         (training ? 2 + (unsigned)m->state->slots : 1);
     out->launches = (int)best->plan->launches;
+    out->kernels = (int)best->plan->kernels;
     out->library_calls = (int)best->plan->calls;
     out->kernels_built = (int)best->plan->exec->built;
     out->flops = best->plan->flops;

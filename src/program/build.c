@@ -39,16 +39,23 @@ static void add_options(struct qni_text *t, const char *options, bool undef)
     }
 }
 
-static void add_unit(struct qni_text *t, const struct qni_unit *u)
+static void add_unit(struct qni_text *t, const struct qni_unit *u, bool once)
 {
+    const char *text = u->source ? u->source->text : u->launch->text;
+
     qni_text_add(t, "#define QN_SUFFIX _%016" PRIx64 "\n", u->key);
     add_options(t, u->launch->options, false);
-    if (u->source)
-        qni_text_add_bytes(t, u->source->text, strlen(u->source->text));
+    if (once)
+        qni_text_add(t, "#define get_local_id qn_only_item\n");
+    if (!u->source)
+        qni_text_add(t, "#line 1 \"generated-%016" PRIx64 "\"\n", u->key);
+    if (once)
+        qni_once_add(t, text);
     else
-        qni_text_add(t, "#line 1 \"generated-%016" PRIx64 "\"\n%s\n", u->key, u->launch->text);
+        qni_text_add_bytes(t, text, strlen(text));
     if (u->source)
         qni_text_add_bytes(t, u->source->undefs, strlen(u->source->undefs));
+    qni_text_add(t, once ? "\n#undef get_local_id\n" : "\n");
     add_options(t, u->launch->options, true);
     qni_text_add(t, "#undef QN_SUFFIX\n");
 }
@@ -60,7 +67,7 @@ void qni_unit_dump(const qn_device *dev, const char *folder, const struct qni_un
     FILE *f;
 
     qni_text_add(&t, "/* %s %s %s */\n", u->launch->source, u->launch->kernel, u->launch->options);
-    add_unit(&t, u);
+    add_unit(&t, u, false);
     snprintf(name, sizeof(name), "%s/%s-%016" PRIx64 ".cl", folder, u->launch->source, u->key);
     for (char *c = name + strlen(folder) + 1; *c; c++)
         if (*c == '/')
@@ -203,8 +210,13 @@ static qn_status compile(struct build *b)
     cl_int err;
     qn_status st;
 
-    for (size_t i = 0; i < b->units; i++)
-        add_unit(&t, unit_of(b, i));
+    if (dev->caps.quirks & QNI_QUIRK_THRICE) /* not a mere 0: compilers warn of conditions that are constant */
+        qni_text_add(&t, "static inline size_t qn_only_item(uint axis) { return axis * 0; }\n");
+    for (size_t i = 0; i < b->units; i++) {
+        const size_t *local = unit_of(b, i)->launch->local;
+
+        add_unit(&t, unit_of(b, i), dev->caps.quirks & QNI_QUIRK_THRICE && local[0] * local[1] * local[2] == 1);
+    }
     if ((st = t.status))
         goto done;
     text = t.data;

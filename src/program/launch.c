@@ -234,6 +234,28 @@ void qni_grid(struct qni_recorder *r, struct qni_launch *l, int dims, const int6
     }
 }
 
+static bool same_kernel(const struct qni_launch *a, const struct qni_launch *b)
+{
+    return !strcmp(a->kernel, b->kernel) && !strcmp(a->source, b->source) && !strcmp(a->options, b->options) &&
+           !a->text == !b->text && (!a->text || !strcmp(a->text, b->text));
+}
+
+size_t qni_recorder_kernels(const struct qni_recorder *r)
+{
+    size_t kernels = 0;
+
+    for (size_t i = 0; i < r->launches; i++) {
+        size_t k = 0;
+
+        if (r->launch[i].call)
+            continue;
+        while (k < i && (r->launch[k].call || !same_kernel(&r->launch[i], &r->launch[k])))
+            k++;
+        kernels += k == i;
+    }
+    return kernels;
+}
+
 void qni_work(struct qni_launch *l, uint64_t flops, uint64_t bytes)
 {
     l->flops = flops;

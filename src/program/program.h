@@ -120,6 +120,8 @@ void qni_local(struct qni_recorder *r, struct qni_launch *l, size_t bytes);
  * so keep them few. groups * local must fit in size_t. A grid with a 0 drops the launch. */
 void qni_grid(struct qni_recorder *r, struct qni_launch *l, int dims, const int64_t groups[], const int64_t local[]);
 void qni_work(struct qni_launch *l, uint64_t flops, uint64_t bytes);
+/* How many different kernels the launches are of: what a driver has to compile. */
+size_t qni_recorder_kernels(const struct qni_recorder *r);
 
 /* ---- build.c: units to programs, and programs to and from the store ---- */
 
@@ -143,6 +145,11 @@ uint64_t qni_units_key(const struct qni_unit *unit, size_t n);
 qn_status qni_program_load(cl_program *program, uint64_t **keys, size_t *n, qn_device *dev, uint64_t unit);
 /* Write a unit alone to a file in folder, with what it is on the first line: for tools/check/cross.py. */
 void qni_unit_dump(const qn_device *dev, const char *folder, const struct qni_unit *unit);
+
+/* ---- once.c: sources for drivers that compile a kernel's code more than once ---- */
+
+/* Append a source whose kernels, all for work-groups of one, leave their work to functions. */
+void qni_once_add(struct qni_text *t, const char *source);
 
 /* ---- kernels.c: units to kernels, one build for what is missing, kept in the store ---- */
 

@@ -155,8 +155,8 @@ static void quirks(void)
     }
     CHECK_INT(all, f.caps.quirks);
     f = POCL;
-    CHECK_INT(f.caps.quirks, QNI_QUIRK_OWN_CACHE | QNI_QUIRK_ONE_BUILD);
-    CHECK(!qni_quirks_get(&f.caps, 2, &bits, &reason));
+    CHECK_INT(f.caps.quirks, QNI_QUIRK_OWN_CACHE | QNI_QUIRK_ONE_BUILD | QNI_QUIRK_THRICE);
+    CHECK(!qni_quirks_get(&f.caps, 3, &bits, &reason));
     f = OCLGRIND;
     CHECK(f.caps.quirks & QNI_QUIRK_ASK && f.caps.quirks & QNI_QUIRK_NO_USER_EVENTS);
 
@@ -166,7 +166,7 @@ static void quirks(void)
     CHECK_STR(reason, "one");
     CHECK_INT(qni_quirks_apply(QNI_QUIRK_CPU | QNI_QUIRK_ASK, "-cpu,finish", &reason), QNI_QUIRK_ASK | QNI_QUIRK_FINISH);
     CHECK(!reason);
-    for (unsigned bit = 1; bit <= QNI_QUIRK_ONE_BUILD; bit <<= 1)
+    for (unsigned bit = 1; bit <= QNI_QUIRK_THRICE; bit <<= 1)
         CHECK_INT(qni_quirks_apply(0, qni_quirk_name(bit), &reason), bit);
     CHECK_STR(qni_quirk_name(1u << 31), "?");
 }
