@@ -2,11 +2,13 @@
  *
  * The steady state: what a training step asks of OpenCL and of the allocator. Two runs, one with twice the steps an
  * epoch: whatever a step costs shows in the difference of their second epochs. */
+#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "blas/blas.h"
 #include "layer.h"
 #include "test.h"
 
@@ -159,9 +161,33 @@ static void steady(void)
     qn_context_destroy(&ctx);
 }
 
+static bool clblast_open(void)
+{
+    void *library = dlopen("libclblast.so.1", RTLD_LAZY | RTLD_NOLOAD);
+
+    if (library)
+        dlclose(library);
+    return library != NULL;
+}
+
+/* What was not opened compiled no program. */
+static void unopened(void)
+{
+    const bool open = clblast_open();
+
+    if (!layer) {
+        test_skip("%s", reason);
+    } else if (!qni_blas_usable() || !clblast_open()) {
+        test_skip("there is no libclblast.so.1");
+    } else {
+        CHECK(!open);
+    }
+}
+
 int main(void)
 {
     layer = layer_open(&reason);
     test_run("steady: a training step allocates nothing, sets no argument, waits for nothing but its slot", steady);
+    test_run("steady: CLBlast is not even opened where none of its algorithms runs", unopened);
     return test_end();
 }
