@@ -227,6 +227,63 @@ QN_API qn_status qn_op_scatter_add_plan(qn_op **out, qn_device *dev, const qn_sh
 /** [.., depth] f32: 1 where k = index, else 0. index i32. */
 QN_API qn_status qn_op_one_hot_plan(qn_op **out, qn_device *dev, const qn_shape *index, int64_t depth);
 
+/* ---- recurrence ---- */
+
+/** Recurrent cells. U is the number of units, G that of columns of the kernels for each unit. */
+typedef enum qn_op_rnn {
+    QN_OP_LSTM = 0,  /**< G = 4: i f g o */
+    QN_OP_GRU,       /**< G = 3: z r g */
+    QN_OP_SIMPLE_RNN /**< G = 1 */
+} qn_op_rnn;
+
+/** Options of planned recurrence; those of the same name as in qn_graph_rnn_opt mean the same. */
+typedef struct qn_op_rnn_opt {
+    qn_act act;            /**< of the cell; default tanh; QN_IDENTITY: none */
+    float act_alpha;       /**< its parameter, as it is */
+    qn_act recurrent_act;  /**< of the gates; default sigmoid; QN_IDENTITY: none */
+    float recurrent_alpha; /**< its parameter, as it is */
+    qn_act hidden_act;     /**< LSTM: of the cell state on its way out; default: as act */
+    float hidden_alpha;    /**< its parameter, as it is */
+    bool h0;               /**< there is a state before the first step; else it is 0 */
+    bool c0;               /**< LSTM: likewise of the cell state */
+    bool mask;             /**< there is a mask */
+    bool peephole;         /**< LSTM: there are peepholes */
+    bool recurrent_bias;   /**< GRU, reset after the product: there is a recurrent bias */
+    bool recurrent_drop;   /**< there are factors of the state */
+    bool state_gradient;   /**< backward alone: there is a gradient of the last state */
+    bool cell_gradient;    /**< backward of LSTM alone: there is a gradient of the last cell state */
+    bool reverse;          /**< from the last time to the first */
+    bool order;            /**< with reverse: outputs in the order of the steps, not of time */
+    bool zero_output;      /**< outputs of masked steps are 0 */
+    bool reset_before;     /**< GRU: the reset gate acts before the recurrent product */
+    float clip;            /**< sums are limited to +-clip before their activation; 0: they are not */
+    const char *algorithm; /**< by its name in `quern ops`; NULL: chosen */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_op_rnn_opt;
+
+/**
+ * Recurrence over sequences, as qn_graph_lstm(), qn_graph_gru() and qn_graph_simple_rnn().
+ *
+ * @param x  [N,T,G*U] f32: the input times its kernel, bias added, which qn_op_matmul_plan() gives
+ *
+ * Inputs of qn_op_run(), NULL where there is none: x; recurrent [U,G*U]; h0 [N,U]; c0 [N,U]; mask [N,T] u8; peepholes [3,U]
+ * or the recurrent bias [3*U]; factors of the state [N,U].
+ * Outputs: y [N,T,U]; the last state [N,U]; for the gradient: previous states [N,T,U] and gates; LSTM and GRU with
+ * reset_before: cells [N,T,U]; LSTM: the last cell state [N,U].
+ */
+QN_API qn_status qn_op_rnn_plan(qn_op **out, qn_device *dev, qn_op_rnn cell, const qn_shape *x, const qn_op_rnn_opt *opt);
+
+/**
+ * The gradient of qn_op_rnn_plan(), with the same options.
+ *
+ * Inputs, NULL where there is none: gates; recurrent; dy; the gradients of the last state and of LSTM's last cell state;
+ * LSTM: cells, c0; GRU: previous states; mask; peepholes; factors of the state; h0. In this order, twelve in all.
+ * Outputs: dx [N,T,G*U]; dh0 [N,U]; LSTM: dc0 [N,U]; GRU, reset after the product: the gradient of the recurrent product
+ * [N,T,3*U]. The recurrent kernel's gradient is the transposed previous states (times their factors) times that, or dx.
+ */
+QN_API qn_status qn_op_rnn_backward_plan(qn_op **out, qn_device *dev, qn_op_rnn cell, const qn_shape *x,
+                                         const qn_op_rnn_opt *opt);
+
 /* ---- losses, metrics, optimizers, dropout ---- */
 
 /** Losses that are operations of their own. */

@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * More of the public planners of quern/op_plan.h: normalisation, element-wise work, shapes, losses, metrics. */
+ * More of the public planners of quern/op_plan.h: normalisation, element-wise work, shapes, recurrence, losses,
+ * metrics. */
 #include <quern/op_plan.h>
 
 #include "graph/step.h"
@@ -9,6 +10,7 @@
 #include "ops/metric/metric.h"
 #include "ops/norm/norm.h"
 #include "ops/primitive.h"
+#include "ops/rnn/rnn.h"
 #include "ops/shape/shape.h"
 
 struct request {
@@ -325,6 +327,119 @@ qn_status qn_op_one_hot_plan(qn_op **out, qn_device *dev, const qn_shape *index,
         return st;
     return plan(out, dev, &(struct request){ .op = &qni_op_one_hot, .attr = &(struct qni_one_hot){ depth },
                                              .in = { { QN_I32, *index } }, .inputs = 1 });
+}
+
+/* ---- recurrence ---- */
+
+struct recurrence {
+    const struct qni_op *forward, *backward;
+    int columns, saved;              /* of a kernel and of the gates, for each unit */
+};
+
+static qn_status recurrence(struct recurrence *r, qn_op_rnn cell, const qn_op_rnn_opt *o)
+{
+    static const struct recurrence all[] = {
+        [QN_OP_LSTM] = { &qni_op_lstm, &qni_op_lstm_grad, 4, 4 },
+        [QN_OP_GRU] = { &qni_op_gru, &qni_op_gru_grad, 3, 4 },
+        [QN_OP_SIMPLE_RNN] = { &qni_op_simple_rnn, &qni_op_simple_rnn_grad, 1, 1 },
+    };
+
+    if ((unsigned)cell >= QNI_COUNT(all))
+        return qni_error(QN_E_ARG, "there is no recurrent cell %d", (int)cell);
+    if ((cell != QN_OP_LSTM && (o->c0 || o->peephole || o->hidden_act || o->cell_gradient)) ||
+        (cell != QN_OP_GRU && (o->recurrent_bias || o->reset_before)) || (o->recurrent_bias && o->reset_before))
+        return qni_error(QN_E_ARG, "c0, peephole, hidden_act and cell_gradient are LSTM's, reset_before and recurrent_bias "
+                                   "GRU's, one of the two at most");
+    *r = o->reset_before ? (struct recurrence){ &qni_op_gru_before, &qni_op_gru_before_grad, 3, 3 } : all[cell];
+    return QN_OK;
+}
+
+static struct qni_rnn rnn_attr(const qn_op_rnn_opt *o)
+{
+    struct qni_rnn t = { .reverse = o->reverse, .order = o->order, .zero = o->zero_output, .clip = o->clip };
+
+    t.act[0] = qni_rnn_activation(o->recurrent_act, QN_SIGMOID);
+    t.alpha[0] = o->recurrent_alpha;
+    t.act[1] = qni_rnn_activation(o->act, QN_TANH);
+    t.alpha[1] = o->act_alpha;
+    t.act[2] = o->hidden_act == QN_LINEAR ? t.act[1] : qni_rnn_activation(o->hidden_act, QN_TANH);
+    t.alpha[2] = o->hidden_act == QN_LINEAR ? o->act_alpha : o->hidden_alpha;
+    return t;
+}
+
+static qn_status sequence(qn_op **out, const qn_shape *x, int columns)
+{
+    qn_status st = check(out, x, "x");
+
+    if (!st && (x->rank != 3 || x->dim[2] % columns))
+        st = qni_error(QN_E_SHAPE, "x has %d axes, expected [N,T,%d*units]", x->rank, columns);
+    return st;
+}
+
+qn_status qn_op_rnn_plan(qn_op **out, qn_device *dev, qn_op_rnn cell, const qn_shape *x, const qn_op_rnn_opt *opt)
+{
+    static const qn_op_rnn_opt defaults;
+    const qn_op_rnn_opt *o = opt ? opt : &defaults;
+    const struct qni_rnn attr = rnn_attr(o);
+    const bool present[QNI_RNN_INPUTS] = { true, true, o->h0, o->c0, o->mask, o->peephole || o->recurrent_bias,
+                                           o->recurrent_drop };
+    struct request rq = { .attr = &attr, .inputs = QNI_RNN_INPUTS, .algorithm = o->algorithm, .reserved = o->reserved };
+    struct recurrence r;
+    qn_shape state;
+    int64_t U;
+    qn_status st;
+
+    if (out)
+        *out = NULL;
+    if ((st = recurrence(&r, cell, o)) || (st = sequence(out, x, r.columns)))
+        return st;
+    rq.op = r.forward;
+    U = x->dim[2] / r.columns;
+    state = qni_shape(2, x->dim[0], U);
+    for (int i = 0; i < QNI_RNN_INPUTS; i++) {
+        rq.in[i] = f32(&state);
+        rq.absent |= present[i] ? 0 : 1u << i;
+    }
+    rq.in[QNI_RNN_X] = f32(x);
+    rq.in[QNI_RNN_W].shape = qni_shape(2, U, r.columns * U);
+    rq.in[QNI_RNN_MASK] = (struct qni_desc){ QN_U8, qni_shape(2, x->dim[0], x->dim[1]) };
+    rq.in[QNI_RNN_EXTRA].shape = cell == QN_OP_LSTM ? qni_shape(2, (int64_t)3, U) : qni_shape(1, 3 * U);
+    return plan(out, dev, &rq);
+}
+
+qn_status qn_op_rnn_backward_plan(qn_op **out, qn_device *dev, qn_op_rnn cell, const qn_shape *x, const qn_op_rnn_opt *opt)
+{
+    static const qn_op_rnn_opt defaults;
+    const qn_op_rnn_opt *o = opt ? opt : &defaults;
+    const struct qni_rnn attr = rnn_attr(o);
+    const bool lstm = cell == QN_OP_LSTM;
+    const bool present[QNI_RNN_G_INPUTS] = { true, true, true, o->state_gradient, o->cell_gradient, lstm, o->c0,
+                                             cell == QN_OP_GRU, o->mask, o->peephole, o->recurrent_drop, o->h0 };
+    struct request rq = { .attr = &attr, .inputs = QNI_RNN_G_INPUTS, .algorithm = o->algorithm, .reserved = o->reserved };
+    struct recurrence r;
+    qn_shape state, steps;
+    int64_t U;
+    qn_status st;
+
+    if (out)
+        *out = NULL;
+    if ((st = recurrence(&r, cell, o)) || (st = sequence(out, x, r.columns)))
+        return st;
+    rq.op = r.backward;
+    U = x->dim[2] / r.columns;
+    state = qni_shape(2, x->dim[0], U);
+    steps = qni_shape(3, x->dim[0], x->dim[1], U);
+    for (int i = 0; i < QNI_RNN_G_INPUTS; i++) {
+        const bool all = i == QNI_RNN_G_DY || i == QNI_RNN_G_CELLS || i == QNI_RNN_G_PREVIOUS;
+
+        rq.in[i] = f32(all ? &steps : &state);
+        rq.absent |= present[i] ? 0 : 1u << i;
+    }
+    rq.in[QNI_RNN_G_GATES].shape = qni_shape(3, x->dim[0], x->dim[1], r.saved * U);
+    rq.in[QNI_RNN_G_W].shape = qni_shape(2, U, r.columns * U);
+    rq.in[QNI_RNN_G_MASK] = (struct qni_desc){ QN_U8, qni_shape(2, x->dim[0], x->dim[1]) };
+    rq.in[QNI_RNN_G_EXTRA].shape = qni_shape(2, (int64_t)3, U);
+    return plan(out, dev, &rq);
 }
 
 /* ---- losses ---- */

@@ -8,7 +8,7 @@
 
 #include <quern/op_plan.h>
 
-#define MOST 8
+#define MOST 12
 #define ROOM 64
 
 /* An operand on the host: f32 elements, i32 or u8; NULL where it is absent. */
@@ -171,6 +171,47 @@ static void shapes(void)
     CHECK(!op);
 }
 
+/* Cells without activations, one unit. */
+static void recurrence(void)
+{
+    const qn_shape one = {2, {1, 1}}, three = {1, {3}}, steps = {3, {1, 2, 1}}, step = {3, {1, 1, 1}};
+    const qn_shape lstm = {3, {1, 1, 4}}, lstm_w = {2, {1, 4}}, gru = {3, {1, 1, 3}}, gru_w = {2, {1, 3}};
+    qn_op_rnn_opt o = {.act = QN_IDENTITY};
+    qn_op *op = NULL;
+
+    CHECK_OK(qn_op_rnn_plan(&op, test_device(), QN_OP_SIMPLE_RNN, &steps, &o));
+    run(op, (struct operand[]){{F(1, 2), steps, QN_F32}, {F(3), one, QN_F32}, {0}, {0}, {0}, {0}, {0}}, 7,
+        (const float *[]){F(1, 5), F(5), F(0, 1), F(1, 5)}, NULL, NULL);
+    CHECK_OK(qn_op_rnn_backward_plan(&op, test_device(), QN_OP_SIMPLE_RNN, &steps, &o));
+    run(op, (struct operand[]){{F(1, 5), steps, QN_F32}, {F(3), one, QN_F32}, {F(1, 1), steps, QN_F32}, {0}, {0}, {0}, {0},
+                               {0}, {0}, {0}, {0}, {0}}, 12, (const float *[]){F(4, 1), F(12)}, NULL, NULL);
+
+    o.recurrent_act = QN_IDENTITY;
+    o.c0 = true;
+    CHECK_OK(qn_op_rnn_plan(&op, test_device(), QN_OP_LSTM, &lstm, &o));
+    run(op, (struct operand[]){{F(2, 3, 5, 7), lstm, QN_F32}, {F(1, 0, 0, 0), lstm_w, QN_F32}, {0}, {F(1), one, QN_F32}, {0},
+                               {0}, {0}}, 7, (const float *[]){F(91), F(91), F(0), F(2, 3, 5, 7), F(13), F(13)}, NULL, NULL);
+    CHECK_OK(qn_op_rnn_backward_plan(&op, test_device(), QN_OP_LSTM, &lstm, &o));
+    run(op, (struct operand[]){{F(2, 3, 5, 7), lstm, QN_F32}, {F(1, 0, 0, 0), lstm_w, QN_F32}, {F(1), step, QN_F32}, {0},
+                               {0}, {F(13), step, QN_F32}, {F(1), one, QN_F32}, {0}, {0}, {0}, {0}, {0}}, 12,
+        (const float *[]){F(35, 7, 14, 13), F(35), F(21)}, NULL, NULL);
+    CHECK_STATUS(qn_op_rnn_plan(&op, test_device(), QN_OP_GRU, &gru, &o), QN_E_ARG, "LSTM's");
+
+    o.c0 = false;
+    o.h0 = o.recurrent_bias = true;
+    CHECK_OK(qn_op_rnn_plan(&op, test_device(), QN_OP_GRU, &gru, &o));
+    run(op, (struct operand[]){{F(0.5f, 2, 4), gru, QN_F32}, {F(0, 0, 1), gru_w, QN_F32}, {F(8), one, QN_F32}, {0}, {0},
+                               {F(0, 0, 1), three, QN_F32}, {0}}, 7,
+        (const float *[]){F(15), F(15), F(8), F(0.5f, 2, 22, 9)}, NULL, NULL);
+    CHECK_OK(qn_op_rnn_backward_plan(&op, test_device(), QN_OP_GRU, &gru, &o));
+    run(op, (struct operand[]){{F(0.5f, 2, 22, 9), lstm, QN_F32}, {F(0, 0, 1), gru_w, QN_F32}, {F(1), step, QN_F32}, {0}, {0},
+                               {0}, {0}, {F(8), step, QN_F32}, {0}, {0}, {0}, {F(8), one, QN_F32}}, 12,
+        (const float *[]){F(-14, 4.5f, 0.5f), F(1.5f), F(-14, 4.5f, 1)}, NULL, NULL);
+    CHECK_STATUS(qn_op_rnn_plan(&op, test_device(), QN_OP_GRU, &lstm, NULL), QN_E_SHAPE, "3*units");
+    CHECK_STATUS(qn_op_rnn_plan(&op, test_device(), (qn_op_rnn)9, &lstm, NULL), QN_E_ARG, "cell 9");
+    CHECK(!op);
+}
+
 static void losses(void)
 {
     const float l = logf(3.0f);
@@ -249,6 +290,7 @@ int main(void)
     test_run("op_plan: batch normalisation and its gradient", batch_norm);
     test_run("op_plan: element by element", elements);
     test_run("op_plan: shapes", shapes);
+    test_run("op_plan: recurrence and its gradient", recurrence);
     test_run("op_plan: losses and metrics", losses);
     test_run("op_plan: an optimizer step", updates);
     test_run("op_plan: dropout repeats", dropout);

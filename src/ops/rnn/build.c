@@ -9,7 +9,7 @@
 
 static const qn_graph_rnn_opt defaults;
 
-static int32_t activation(qn_act act, qn_act otherwise)
+int32_t qni_rnn_activation(qn_act act, qn_act otherwise)
 {
     return (int32_t)(act == QN_LINEAR ? otherwise : act == QN_IDENTITY ? QN_LINEAR : act);
 }
@@ -34,11 +34,11 @@ static qn_val build(qn_graph *g, const struct qni_op *op, qn_val x, qn_val kerne
     struct qni_rnn t = {.reverse = o->reverse, .order = o->order, .zero = o->zero_output, .clip = o->clip};
     qn_val all[QNI_RNN_INPUTS], out[QNI_MAX_OUT] = {{0}};
 
-    t.act[0] = activation(o->recurrent_act, QN_SIGMOID);
+    t.act[0] = qni_rnn_activation(o->recurrent_act, QN_SIGMOID);
     t.alpha[0] = o->recurrent_alpha;
-    t.act[1] = activation(o->act, QN_TANH);
+    t.act[1] = qni_rnn_activation(o->act, QN_TANH);
     t.alpha[1] = o->act_alpha;
-    t.act[2] = o->hidden_act == QN_LINEAR ? t.act[1] : activation(o->hidden_act, QN_TANH);
+    t.act[2] = o->hidden_act == QN_LINEAR ? t.act[1] : qni_rnn_activation(o->hidden_act, QN_TANH);
     t.alpha[2] = o->hidden_act == QN_LINEAR ? o->act_alpha : o->hidden_alpha;
     memcpy(all, in, sizeof(all));
     if (kernel.id) {

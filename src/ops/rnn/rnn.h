@@ -17,6 +17,9 @@ struct qni_rnn {
     float clip;         /* above 0: sums are limited before their activation */
 };
 
+/* What an option says, as it stands in act[]: QN_LINEAR is not set, QN_IDENTITY none. (build.c) */
+int32_t qni_rnn_activation(qn_act act, qn_act otherwise);
+
 /* Forward: U units; G columns of the kernel and S saved numbers for each unit.
  *
  *              G  S  gates in the order
