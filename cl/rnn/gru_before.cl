@@ -9,6 +9,8 @@
  *
  * A step has two phases: 1 makes z and r of strips of QN_B units, 2 the rest of strips of QN_J * QN_B units, from w2.
  * `phases` says which of them a launch runs; both, where it runs all steps.
+ * gates may lie where x does.
+ *
  * state: rows of `wide` elements: h, h drop, r h drop, z, `area` elements each. QN_J is 2.
  * Grid and build parameters: rnn/tile.clh, rnn/rnn.clh. */
 #include "rnn/rnn.clh"
@@ -75,11 +77,11 @@ static inline void QN_NAME(units)(const struct QN_NAME(gru) *p, int s, int row, 
 }
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
-void QN_NAME(gru_before)(__global const QN_T *restrict x, long x0, __global const float *restrict w, long w0,
+void QN_NAME(gru_before)(__global const QN_T *x, long x0, __global const float *restrict w, long w0,
                          __global const float *restrict w2, long w20, __global const uchar *restrict mask, long mask0,
                          __global const QN_T *restrict drop, long drop0, __global const int *restrict first, long first0,
                          __global QN_T *restrict y, long y0, __global QN_T *restrict h_last, long h_last0,
-                         __global QN_T *restrict previous, long previous0, __global QN_T *restrict gates, long gates0,
+                         __global QN_T *restrict previous, long previous0, __global QN_T *gates, long gates0,
                          __global QN_T *restrict reset, long reset0, __global float *state, long state0, int N, int T,
                          int U, int rows_each, int strips, int strips2, int strips_each, long wide, long area, int flags,
                          int phases, float clip, float alpha_gate, float alpha_cell)

@@ -7,6 +7,7 @@
  *
  * dzr' is dx_z and dx_r of the step after. dx [N,T,3U], 0 where a step is masked; dh0 [N,U]. w (of z and r) and w2 (of g) are
  * packed transposed.
+ * dx may lie where gates does.
  *
  * state: dx_z and dx_r of even and odd passes [N,2U] each, dx_g [N,U], then what is carried on of dh, rows of `wide`.
  * Grid and build parameters: rnn/tile.clh (passes steps), rnn/rnn.clh. A strip is QN_J * QN_B units. `phases` says which
@@ -110,10 +111,10 @@ static inline void QN_NAME(resets)(const struct QN_NAME(gru_grad) *p, int pass, 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(gru_before_grad)(__global const QN_T *restrict dy, long dy0, __global const QN_T *restrict dh_last,
                               long dh_last0, __global const float *restrict w, long w0, __global const float *restrict w2,
-                              long w20, __global const QN_T *restrict gates, long gates0,
+                              long w20, __global const QN_T *gates, long gates0,
                               __global const QN_T *restrict previous, long previous0, __global const uchar *restrict mask,
                               long mask0, __global const QN_T *restrict drop, long drop0,
-                              __global const int *restrict first, long first0, __global QN_T *restrict dx, long dx0,
+                              __global const int *restrict first, long first0, __global QN_T *dx, long dx0,
                               __global QN_T *restrict dh0, long dh00, __global float *state, long state0, int N, int T,
                               int U, int rows_each, int strips, int strips_each, int flags, int phases,
                               float clip, float alpha_gate, float alpha_cell)

@@ -6,7 +6,7 @@
  *   o = gate(x_o + h W_o + p_o c')  h' = o hidden(c')
  *
  * A masked step has c' = c, h' = h. x [N,T,4U], mask [N,T], p [3,U] (i, f, o), drop [N,U]; y, previous (the h that entered
- * the step), cells (c') [N,T,U], gates (i f g o) [N,T,4U], h_last, c_last [N,U].
+ * the step), cells (c') [N,T,U], gates (i f g o) [N,T,4U], h_last, c_last [N,U]. gates may lie where x does.
  *
  * state: rows of `wide` elements: a (h drop) of even and of odd steps, h, c, `area` elements each.
  * Grid and build parameters: rnn/tile.clh, rnn/rnn.clh. QN_J is 4. */
@@ -77,12 +77,12 @@ static inline void QN_NAME(units)(const struct QN_NAME(lstm) *p, int s, int row,
 }
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
-void QN_NAME(lstm)(__global const QN_T *restrict x, long x0, __global const float *restrict w, long w0,
+void QN_NAME(lstm)(__global const QN_T *x, long x0, __global const float *restrict w, long w0,
                    __global const uchar *restrict mask, long mask0, __global const QN_T *restrict peephole, long peephole0,
                    __global const QN_T *restrict drop, long drop0, __global const int *restrict first, long first0,
                    __global QN_T *restrict y, long y0, __global QN_T *restrict h_last, long h_last0,
                    __global QN_T *restrict c_last, long c_last0, __global QN_T *restrict previous, long previous0,
-                   __global QN_T *restrict gates, long gates0, __global QN_T *restrict cells, long cells0,
+                   __global QN_T *gates, long gates0, __global QN_T *restrict cells, long cells0,
                    __global float *state, long state0, int N, int T, int U, int rows_each, int strips, int strips_each,
                    int flags, float clip, float alpha_gate, float alpha_cell, float alpha_hidden)
 {

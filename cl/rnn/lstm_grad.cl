@@ -6,6 +6,7 @@
  *   dz_o = gate'(do)  dz_i = gate'(dc g)  dz_f = gate'(dc c)  dz_g = cell'(dc i)       dc <- dc f + dz_i p_i + dz_f p_f
  *
  * dz' is that of the step after. dx [N,T,4U] = dz; 0 where a step is masked. dh0, dc0 [N,U]. w is packed transposed.
+ * dx may lie where gates does.
  *
  * state: a (dz) of even and odd passes [N,4U] each, then what is carried on of dh and dc, rows of `wide`, `area` each.
  * Grid and build parameters: rnn/tile.clh (passes + 1 steps), rnn/rnn.clh. A strip is QN_J * QN_B units. */
@@ -111,10 +112,10 @@ static inline void QN_NAME(units)(const struct QN_NAME(lstm_grad) *p, int pass, 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(lstm_grad)(__global const QN_T *restrict dy, long dy0, __global const QN_T *restrict dh_last, long dh_last0,
                         __global const QN_T *restrict dc_last, long dc_last0, __global const float *restrict w, long w0,
-                        __global const QN_T *restrict gates, long gates0, __global const QN_T *restrict cells, long cells0,
+                        __global const QN_T *gates, long gates0, __global const QN_T *restrict cells, long cells0,
                         __global const QN_T *restrict c0, long c00, __global const uchar *restrict mask, long mask0,
                         __global const QN_T *restrict peephole, long peephole0, __global const QN_T *restrict drop,
-                        long drop0, __global const int *restrict first, long first0, __global QN_T *restrict dx, long dx0,
+                        long drop0, __global const int *restrict first, long first0, __global QN_T *dx, long dx0,
                         __global QN_T *restrict dh0, long dh00, __global QN_T *restrict dc0, long dc00,
                         __global float *state, long state0, int N, int T, int U, int rows_each, int strips,
                         int strips_each, int flags, float clip, float alpha_gate, float alpha_cell,

@@ -4,6 +4,7 @@
  *
  * A masked step has h' = h. x [N,T,U], mask [N,T], drop [N,U]; y, previous (the h that entered the step), gates (h' of
  * steps that are not masked, else 0) [N,T,U], h_last [N,U].
+ * gates may lie where x does.
  *
  * state: rows of `wide` elements: a (h drop) of even and of odd steps, h, `area` elements each.
  * Grid and build parameters: rnn/tile.clh, rnn/rnn.clh. A strip is QN_J * QN_B units. */
@@ -45,11 +46,11 @@ static inline void QN_NAME(units)(const struct QN_NAME(simple) *p, int s, int ro
 }
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
-void QN_NAME(simple)(__global const QN_T *restrict x, long x0, __global const float *restrict w, long w0,
+void QN_NAME(simple)(__global const QN_T *x, long x0, __global const float *restrict w, long w0,
                      __global const uchar *restrict mask, long mask0, __global const QN_T *restrict drop, long drop0,
                      __global const int *restrict first, long first0, __global QN_T *restrict y, long y0,
                      __global QN_T *restrict h_last, long h_last0, __global QN_T *restrict previous, long previous0,
-                     __global QN_T *restrict gates, long gates0, __global float *state, long state0, int N, int T, int U,
+                     __global QN_T *gates, long gates0, __global float *state, long state0, int N, int T, int U,
                      int rows_each, int strips, int strips_each, int flags, float clip, float alpha_cell)
 {
     const struct QN_NAME(share) share = QN_NAME(my_share)(N, rows_each, strips, strips_each);

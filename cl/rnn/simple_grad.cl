@@ -5,6 +5,7 @@
  *   dh = dy + drop (dz' W^T) + (what masked steps carry on)      dz = cell'(dh)
  *
  * dz' is that of the step after. dx [N,T,U] = dz; 0 where a step is masked. dh0 [N,U]. w is packed transposed.
+ * dx may lie where gates does.
  *
  * state: a (dz) of even and odd passes [N,U] each, then what is carried on of dh, rows of `wide`.
  * Grid and build parameters: rnn/tile.clh (passes steps), rnn/rnn.clh. A strip is QN_J * QN_B units. */
@@ -65,9 +66,9 @@ static inline void QN_NAME(units)(const struct QN_NAME(simple_grad) *p, int pass
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(simple_grad)(__global const QN_T *restrict dy, long dy0, __global const QN_T *restrict dh_last, long dh_last0,
-                          __global const float *restrict w, long w0, __global const QN_T *restrict gates, long gates0,
+                          __global const float *restrict w, long w0, __global const QN_T *gates, long gates0,
                           __global const uchar *restrict mask, long mask0, __global const QN_T *restrict drop, long drop0,
-                          __global const int *restrict first, long first0, __global QN_T *restrict dx, long dx0,
+                          __global const int *restrict first, long first0, __global QN_T *dx, long dx0,
                           __global QN_T *restrict dh0, long dh00, __global float *state, long state0, int N, int T, int U,
                           int rows_each, int strips, int strips_each, int flags, float clip, float alpha_cell)
 {

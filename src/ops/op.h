@@ -98,9 +98,10 @@ struct qni_op {
     int min_inputs, max_inputs, outputs;
     unsigned flags;
     unsigned updates;              /* bit i: input i is read and written in place (state) */
-    /* 1 + the input whose storage output 0 may take over, or 0. Every algorithm then stores an element only where it has read
-     * that input's at the same place, and no other work-item reads it. An element-wise one may take any input's. */
-    int inplace;
+    /* 1 + the input whose storage an output may take over, or 0, and that output. Every algorithm then stores an element only
+     * where it has read that input's at the same place, or needs it no more, and no other work-item reads it. An
+     * element-wise one may take any input's. */
+    int inplace, inplace_out;
     /* Fill out[] and p->outputs from in[], attr and absent. QN_E_SHAPE / QN_E_ARG with a message that says what was
      * expected and found. */
     qn_status (*shape)(struct qni_problem *p);

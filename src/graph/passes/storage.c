@@ -20,15 +20,24 @@ static bool is_free(const struct sharing *s, int32_t storage)
     return v->kind == QNI_VALUE_NODE && !v->gradient_of;
 }
 
-/* May output 0 of the node at a place take over the storage of input i? Each element of the result is stored by the
+/* The output that may take over an input's storage, or 0. */
+static int32_t taker(const struct qni_node *node)
+{
+    return node->outputs ? node->out[node->op->inplace_out] : 0;
+}
+
+/* May that output of the node at a place take over the storage of input i? Each element of the result is stored by the
  * work-item that has read the input's elements at the same place, and nothing else reads them. */
 static bool takes_over(const struct sharing *s, const struct qni_node *node, int i, int at)
 {
-    const struct qni_value *out = &s->g->value[node->out[0]], *in = &s->g->value[node->in[i]];
+    const struct qni_value *out = &s->g->value[taker(node)], *in = &s->g->value[node->in[i]];
     int32_t storage = s->storage_of[node->in[i]];
 
     if (!node->in[i] || out->kind != QNI_VALUE_NODE || out->gradient_of || !is_free(s, storage) ||
         s->last[storage] != at || in->dtype != out->dtype || !qni_shape_equal(&in->shape, &out->shape))
+        return false;
+    /* Every work-item reads a single element, also those that have nothing to do. */
+    if (qni_elements(&out->shape) == 1)
         return false;
     /* The same storage once more, read in another order. */
     for (int k = 0; k < node->inputs; k++)
@@ -38,7 +47,7 @@ static bool takes_over(const struct sharing *s, const struct qni_node *node, int
     return true;
 }
 
-/* The input that output 0 takes over, or -1: the one the operation names, or any of an element-wise one. */
+/* The input that is taken over, or -1: the one the operation names, or any of an element-wise one. */
 static int find_input(const struct sharing *s, const struct qni_node *node, int at)
 {
     int i = node->op->inplace - 1;
@@ -69,7 +78,7 @@ static void share(struct sharing *s, const int *order, size_t n, const qn_val *r
         s->last[of[root[i].id]] = FOREVER;
     for (size_t at = 0; at < n; at++) {
         const struct qni_node *node = &g->node[order[at]];
-        int32_t out = node->outputs ? node->out[0] : 0;
+        int32_t out = taker(node);
         int i;
 
         if (node->op->flags & QNI_OP_VIEW) {

@@ -127,11 +127,13 @@ const struct qni_op qni_op_lstm = {
     .name = "lstm", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_INPUTS, .outputs = 6, .shape = qni_rnn_shape, .grad = qni_rnn_gradient,
     .infer = qni_rnn_infer, .algos = qni_rnn_algos, .tests = tests, .dtypes = "f32",
+    .inplace = QNI_RNN_X + 1, .inplace_out = QNI_RNN_GATES,
 };
 const struct qni_op qni_op_lstm_grad = {
     .name = "lstm_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_G_INPUTS, .outputs = 3, .shape = qni_rnn_shape_grad, .algos = qni_rnn_algos,
     .tests = tests, .dtypes = "f32",
+    .inplace = QNI_RNN_G_GATES + 1, .inplace_out = QNI_RNN_G_DX,
 };
 
 const struct qni_op qni_op_gru = {
@@ -149,20 +151,24 @@ const struct qni_op qni_op_gru_before = {
     .name = "gru_before", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_INPUTS, .outputs = 5, .shape = qni_rnn_shape, .grad = qni_rnn_gradient,
     .infer = qni_rnn_infer, .algos = qni_rnn_algos, .tests = tests, .dtypes = "f32",
+    .inplace = QNI_RNN_X + 1, .inplace_out = QNI_RNN_GATES,
 };
 const struct qni_op qni_op_gru_before_grad = {
     .name = "gru_before_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_G_INPUTS, .outputs = 2, .shape = qni_rnn_shape_grad, .algos = qni_rnn_algos,
     .tests = tests, .dtypes = "f32",
+    .inplace = QNI_RNN_G_GATES + 1, .inplace_out = QNI_RNN_G_DX,
 };
 
 const struct qni_op qni_op_simple_rnn = {
     .name = "simple_rnn", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_INPUTS, .outputs = 4, .shape = qni_rnn_shape, .grad = qni_rnn_gradient,
     .infer = qni_rnn_infer, .algos = qni_rnn_algos, .tests = tests, .dtypes = "f32",
+    .inplace = QNI_RNN_X + 1, .inplace_out = QNI_RNN_GATES,
 };
 const struct qni_op qni_op_simple_rnn_grad = {
     .name = "simple_rnn_grad", .family = "rnn", .attr_bytes = sizeof(struct qni_rnn), .min_inputs = 2,
     .max_inputs = QNI_RNN_G_INPUTS, .outputs = 2, .shape = qni_rnn_shape_grad, .algos = qni_rnn_algos,
     .tests = tests, .dtypes = "f32",
+    .inplace = QNI_RNN_G_GATES + 1, .inplace_out = QNI_RNN_G_DX,
 };
