@@ -2,9 +2,10 @@
  *
  * The recurrent kernel as rnn/tile.clh reads it.
  *
- *   out[strip][k][j][b] = w[k * row + unit * step + j * gate],  unit = (strip * per_strip + j * per_j + b);  0 from U on
+ *   out[strip][j / QN_JT][k][j % QN_JT][b] = w[k * row + unit * step + j * gate],
+ *   unit = strip * per_strip + j * per_j + b;  0 from U on
  *
- * Grid: strips, blocks of QN_EACH terms k. Build parameters: QN_B, QN_J, QN_EACH. */
+ * Grid: strips, blocks of QN_EACH terms k. Build parameters: QN_B, QN_J, QN_JT, QN_EACH. */
 #include "common/types.clh"
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
@@ -16,10 +17,11 @@ void QN_NAME(pack)(__global const QN_T *restrict w, long w0, __global float *res
     w += w0;
     out += out0 + (long)strip * K * (QN_J * QN_B);
     for (int j = 0; j < QN_J; j++) {
+        __global float *to = out + ((long)(j / QN_JT) * K * QN_JT + j % QN_JT) * QN_B;
         const int unit = strip * per_strip + j * per_j;
 
         for (int k = first; k < last; k++)
             for (int b = 0; b < QN_B; b++)
-                out[((long)k * QN_J + j) * QN_B + b] = unit + b < U ? qn_load(w, k * row + (unit + b) * step + j * gate) : 0;
+                to[(long)k * (QN_JT * QN_B) + b] = unit + b < U ? qn_load(w, k * row + (unit + b) * step + j * gate) : 0;
     }
 }

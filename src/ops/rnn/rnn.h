@@ -105,7 +105,8 @@ enum qni_rnn_way {
 struct qni_rnn_tile {
     enum qni_rnn_way way;
     int lanes, block;      /* QN_V, QN_B */
-    int vectors, rows;     /* QN_J, QN_MR */
+    int vectors, together; /* QN_J, QN_JT */
+    int rows;              /* QN_MR */
     bool by_gate;          /* the vectors are one of each gate, else neighbours */
     int64_t rows_each, row_blocks, strips, strips_each, strip_blocks;
     int64_t wide;          /* units, rounded up to whole strips */

@@ -12,14 +12,20 @@
  * are fewer tiles of rows than compute units, though each step is a launch then. */
 #define STREAM_BYTES (1 << 20)
 
-/* Rows of a CPU's tile, so that sums, a row of the kernel's vectors and a factor stay in registers. */
+/* Vectors of a CPU's tile that are added up at once, and its rows, so that sums, a row of the kernel's vectors and a
+ * factor stay in registers. */
+static int at_once(int vectors, int64_t N)
+{
+    return vectors == 4 && N > 1 ? 2 : vectors;
+}
+
 static int tile_rows(const struct qni_problem *p, int vectors, int64_t N)
 {
     const bool many = p->caps->registers >= 32;
 
     if (N == 1)
         return 1;
-    return vectors == 4 ? (many ? 6 : 3) : vectors == 3 ? (many ? 8 : 4) : many ? 12 : 6;
+    return vectors == 3 ? (many ? 8 : 4) : many ? 8 : 6;
 }
 
 void qni_rnn_tile(struct qni_rnn_tile *out, const struct qni_problem *p, enum qni_rnn_way way, int vectors, bool by_gate)
@@ -36,14 +42,16 @@ void qni_rnn_tile(struct qni_rnn_tile *out, const struct qni_problem *p, enum qn
     if (way == QNI_RNN_GROUPS) {
         out->lanes = 1;
         out->block = GROUP_BLOCK;
+        out->together = vectors;
         out->rows = GROUP_ROWS;
         out->items = GROUP_ITEMS;
         out->rows_each = GROUP_ITEMS / GROUP_BLOCK * GROUP_ROWS;
     } else {
         out->lanes = out->block = QNI_MAX(p->caps->vector, 4);
+        out->together = at_once(vectors, n.N);
         out->rows = tile_rows(p, vectors, n.N);
         each = qni_ceil_div(n.N, units);
-        out->rows_each = qni_round_up(QNI_MAX(each, 1), out->rows);
+        out->rows_each = qni_round_up(QNI_MAX(each, 1), QNI_MAX(out->rows / 2, 1));
     }
     out->row_blocks = qni_ceil_div(n.N, out->rows_each);
     each = (int64_t)out->block * (by_gate ? 1 : vectors);
@@ -82,6 +90,7 @@ void qni_rnn_define(struct qni_recorder *r, struct qni_launch *l, const struct q
     qni_define(r, l, "QN_V", t->lanes);
     qni_define(r, l, "QN_B", t->block);
     qni_define(r, l, "QN_J", t->vectors);
+    qni_define(r, l, "QN_JT", t->together);
     qni_define(r, l, "QN_MR", t->rows);
     if (t->way == QNI_RNN_GROUPS)
         qni_define(r, l, "QN_KT", GROUP_TERMS);
@@ -129,6 +138,7 @@ void qni_rnn_pack(struct qni_recorder *r, const struct qni_problem *p, const str
     qni_define(r, l, "QN_DTYPE", QN_F32);
     qni_define(r, l, "QN_B", t->block);
     qni_define(r, l, "QN_J", t->vectors);
+    qni_define(r, l, "QN_JT", t->together);
     qni_define(r, l, "QN_EACH", PACK_TERMS);
     qni_in_at(r, l, input, QN_F32, column);
     qni_packed(r, l, input, QN_F32, extra);
