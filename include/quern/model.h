@@ -58,7 +58,7 @@ typedef struct qn_compile_opt {
     qn_loss loss;                         /**< of every output that has none of its own below */
     bool from_logits;                     /**< cross-entropies: outputs are logits, not probabilities */
     float label_smoothing;                /**< cross-entropies but the sparse one */
-    qn_metric metrics[QN_MAX_METRICS];    /**< of the first output; see output_metrics */
+    qn_metric metrics[QN_MAX_METRICS];    /**< of the first output */
     int top_k;                            /**< for QN_TOP_K; 0: 5 */
     bool weighted_metrics;                /**< metrics weigh samples as the loss does; default: each counts once, as Keras */
     qn_loss losses[QN_MAX_OUTPUTS];       /**< by output */

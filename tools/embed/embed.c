@@ -77,11 +77,13 @@ static void read_file(struct unit *u, const char *dir, const char *name, int dep
 
     if (depth > 16)
         die("includes nest too deeply", name);
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+        die("the name is too long", name);
     f = fopen(path, "r");
     if (!f)
         die("cannot be read", path);
-    snprintf(header, sizeof(header), "#line 1 \"cl/%s\"\n", name);
+    if ((size_t)snprintf(header, sizeof(header), "#line 1 \"cl/%s\"\n", name) >= sizeof(header))
+        die("the name is too long", name);
     append(u, header, strlen(header));
     while (fgets(line, sizeof(line), f)) {
         number++;
