@@ -27,7 +27,6 @@ void QN_NAME(rotary)(__global const float *restrict x, long x0, __global const i
         const int pair = (int)(at % pairs), t = (int)(row % T);
         const int u = pair >= R / 2 ? pair + R / 2 : QN_INTERLEAVED ? 2 * pair : pair;
         const int w = QN_INTERLEAVED ? u + 1 : u + R / 2;
-        const int place = t + (QN_POSITION ? position[position0 + (QN_POSITION == 2 ? row / T : 0)] : 0);
         __global const float *from = x + x0 + row * H * D;
         __global float *to = y + y0 + row * H * D;
 
@@ -37,6 +36,7 @@ void QN_NAME(rotary)(__global const float *restrict x, long x0, __global const i
             for (int h = 0; h < H; h++)
                 to[h * D + u] = from[h * D + u];
         } else {
+            const int place = t + (QN_POSITION ? position[position0 + (QN_POSITION == 2 ? row / T : 0)] : 0);
             const float angle = (float)place * exp2(log_base * (float)pair), c = cos(angle), s = sin(angle) * sign;
 
             for (int h = 0; h < H; h++) {
