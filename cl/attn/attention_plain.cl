@@ -46,7 +46,7 @@ void QN_NAME(attention)(QN_ATTN_PARAMETERS, __global float *restrict p, long p0,
         sum += p[j];
     }
     for (int j = 0; j < a.keys; j++)
-        p[j] *= sum > 0.0f ? QN_NAME(attn_keep)(&a, i, j) / sum : 0.0f;
+        p[j] *= sum == 0.0f ? 0.0f : QN_NAME(attn_keep)(&a, i, j) / sum;
     for (int c = 0; c < QN_DV; c++) {
         float t = 0.0f;
 
@@ -55,7 +55,7 @@ void QN_NAME(attention)(QN_ATTN_PARAMETERS, __global float *restrict p, long p0,
                 t += p[j] * v[(long)j * Hkv * QN_DV + c];
         y[c] = t;
     }
-    lse[lse0 + row] = sum > 0.0f ? m + log(sum) : 0.0f;
+    lse[lse0 + row] = sum == 0.0f ? 0.0f : m + log(sum);
 }
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
