@@ -16,6 +16,7 @@
 #ifndef QUERN_OP_PLAN_H
 #define QUERN_OP_PLAN_H
 
+#include <quern/graph_attention.h>
 #include <quern/op.h>
 #include <quern/optim.h>
 
@@ -205,6 +206,66 @@ QN_API qn_status qn_op_where_plan(qn_op **out, qn_device *dev, const qn_shape *c
                                   const qn_shape *b);
 /** y = min(max(x, least), most), f32. */
 QN_API qn_status qn_op_clip_plan(qn_op **out, qn_device *dev, const qn_shape *x, float least, float most);
+
+/* ---- attention ---- */
+
+/** Options of planned attention; quern/graph_attention.h says what they do. */
+typedef struct qn_op_attention_opt {
+    float scale;                /**< of the products; default 1 / sqrt(D) */
+    float softcap;              /**< default none */
+    float dropout;              /**< share of the weights dropped, in [0, 1), drawn by qn_op_set_step() */
+    bool causal;                /**< a query sees the keys up to its own place only */
+    qn_attention_anchor anchor; /**< default: the last query stands at the last key */
+    int window;                 /**< only keys nearer than this to the query's place; default all */
+    bool lengths;               /**< that input is there, else NULL at qn_op_run() */
+    bool mask;                  /**< that input is there, else NULL at qn_op_run() */
+    const qn_shape *bias;       /**< shape of an additive mask; NULL: that input is NULL at qn_op_run() */
+    bool slopes;                /**< that input is there, else NULL at qn_op_run() */
+    const char *algorithm;      /**< by its name in `quern ops`; NULL: chosen */
+    uintptr_t reserved[4];      /**< must be zero */
+} qn_op_attention_opt;
+
+/**
+ * Scaled dot-product attention, as qn_graph_attention().
+ *
+ * q [B,Tq,Hq,D], k [B,Tk,Hkv,D], v [B,Tk,Hkv,Dv] f32. Inputs of qn_op_run(): q, k, v, lengths [B] i32, mask [B,Tk] u8,
+ * bias [B or 1, Hq or 1, Tq or 1, Tk] f32, slopes [Hq] f32. Outputs: y [B,Tq,Hq,Dv]; the logarithms of the sums
+ * [B,Hq,Tq], which the gradient takes.
+ */
+QN_API qn_status qn_op_attention_plan(qn_op **out, qn_device *dev, const qn_shape *q, const qn_shape *k, const qn_shape *v,
+                                      const qn_op_attention_opt *opt);
+
+/** Its gradient. Inputs: the seven, y, the logarithms, dy [B,Tq,Hq,Dv]. Outputs: dq, dk, dv. Dropout drops the same weights
+ *  as forwards where qn_op_set_step() was given the same numbers. */
+QN_API qn_status qn_op_attention_backward_plan(qn_op **out, qn_device *dev, const qn_shape *q, const qn_shape *k,
+                                               const qn_shape *v, const qn_op_attention_opt *opt);
+
+/** Options of planned rotary positions. */
+typedef struct qn_op_rotary_opt {
+    float base;            /**< default 10000 */
+    int dims;              /**< elements of a head that are turned, the first; even; default all */
+    bool interleaved;      /**< pairs are neighbours; default: element n goes with n + dims / 2 */
+    bool inverse;          /**< turns back, which is the gradient */
+    int positions;         /**< numbers in the second input: 1, or one a sample; default 0: it is NULL at qn_op_run() */
+    const char *algorithm; /**< by its name in `quern ops`; NULL: chosen */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_op_rotary_opt;
+
+/** Rotary positions of x [B,T,H,D] f32, as qn_graph_rotary(). Inputs: x, position [positions] i32. */
+QN_API qn_status qn_op_rotary_plan(qn_op **out, qn_device *dev, const qn_shape *x, const qn_op_rotary_opt *opt);
+
+/**
+ * Keys and values of new steps join a cache, as qn_graph_cache_append().
+ *
+ * @param cache_k    [B,C,H,D] f32
+ * @param cache_v    [B,C,H,Dv] f32
+ * @param steps      T, of k [B,T,H,D] and v [B,T,H,Dv]
+ * @param positions  numbers in the last input: 1, or one a sample
+ *
+ * Inputs of qn_op_run(): cache_k (updated), cache_v (updated), k, v, position [positions] i32. Output: lengths [B] i32.
+ */
+QN_API qn_status qn_op_cache_append_plan(qn_op **out, qn_device *dev, const qn_shape *cache_k, const qn_shape *cache_v,
+                                         int64_t steps, int positions);
 
 /* ---- shapes; x and y of dtype ---- */
 

@@ -282,6 +282,50 @@ static void dropout(void)
     CHECK(kept > 16 && kept < 48);
 }
 
+/* Products that are all 0 make equal weights. */
+static void attention(void)
+{
+    const qn_shape q = {4, {1, 2, 1, 1}}, k = {4, {1, 3, 1, 1}}, v = {4, {1, 3, 1, 2}}, sums = {3, {1, 1, 2}};
+    const qn_shape y = {4, {1, 2, 1, 2}}, wrong = {4, {1, 3, 2, 1}};
+    const float log_2 = logf(2), log_3 = logf(3);
+    const qn_op_attention_opt causal = {.causal = true}, window = {.window = 1, .lengths = true};
+    struct operand in[10] = {
+        {F(0, 0), q, QN_F32}, {F(1, 2, 3), k, QN_F32}, {F(1, 2, 3, 4, 8, 9), v, QN_F32}, [7] = {F(2, 3, 4, 5), y, QN_F32},
+        [8] = {F(log_2, log_3), sums, QN_F32}, [9] = {F(1, 0, 0, 3), y, QN_F32},
+    };
+    qn_op *op = NULL;
+
+    CHECK_OK(qn_op_attention_plan(&op, test_device(), &q, &k, &v, &causal));
+    run(op, in, 7, (const float *const[]){F(2, 3, 4, 5), F(log_2, log_3)}, NULL, NULL);
+    CHECK_OK(qn_op_attention_backward_plan(&op, test_device(), &q, &k, &v, &causal));
+    run(op, in, 10, (const float *const[]){F(0.5f, 7), F(0, 0, 0), F(0.5f, 1, 0.5f, 1, 0, 1)}, NULL, NULL);
+    in[3] = (struct operand){I(2), {1, {1}}, QN_I32};
+    CHECK_OK(qn_op_attention_plan(&op, test_device(), &q, &k, &v, &window));
+    run(op, in, 7, (const float *const[]){F(3, 4, 0, 0), F(0, 0)}, NULL, NULL);
+    CHECK_INT(qn_op_attention_plan(&op, test_device(), &q, &wrong, &v, NULL), QN_E_SHAPE);
+    CHECK_INT(qn_op_attention_plan(&op, test_device(), &q, NULL, &v, NULL), QN_E_ARG);
+    CHECK_INT(qn_op_attention_plan(&op, test_device(), &q, &k, &v, &(qn_op_attention_opt){.algorithm = "none"}), QN_E_ARG);
+    CHECK(!op);
+}
+
+static void positions(void)
+{
+    const qn_shape x = {4, {1, 2, 1, 2}}, cache = {4, {1, 3, 1, 1}}, new = {4, {1, 1, 1, 1}};
+    const struct operand turned[2] = {{F(1, 0, 1, 0), x, QN_F32}, {I(1), {1, {1}}, QN_I32}};
+    const struct operand kept[5] = {{F(1, 2, 3), cache, QN_F32}, {F(4, 5, 6), cache, QN_F32}, {F(7), new, QN_F32},
+                                    {F(8), new, QN_F32}, {I(1), {1, {1}}, QN_I32}};
+    qn_op *op = NULL;
+
+    CHECK_OK(qn_op_rotary_plan(&op, test_device(), &x, NULL));
+    run(op, turned, 2, (const float *const[]){F(1, 0, cosf(1), sinf(1))}, NULL, NULL);
+    CHECK_OK(qn_op_rotary_plan(&op, test_device(), &x, &(qn_op_rotary_opt){.positions = 1, .inverse = true}));
+    run(op, turned, 2, (const float *const[]){F(cosf(1), -sinf(1), cosf(2), -sinf(2))}, NULL, NULL);
+    CHECK_OK(qn_op_cache_append_plan(&op, test_device(), &cache, &cache, 1, 1));
+    run(op, kept, 5, NULL, F(1, 7, 3), NULL);
+    CHECK_INT(qn_op_rotary_plan(&op, test_device(), &x, &(qn_op_rotary_opt){.dims = 1}), QN_E_ARG);
+    CHECK(!op);
+}
+
 int main(void)
 {
     if (!test_device())
@@ -294,5 +338,7 @@ int main(void)
     test_run("op_plan: losses and metrics", losses);
     test_run("op_plan: an optimizer step", updates);
     test_run("op_plan: dropout repeats", dropout);
+    test_run("op_plan: attention and its gradient", attention);
+    test_run("op_plan: rotary positions and the cache", positions);
     return test_end();
 }
