@@ -92,7 +92,7 @@ static inline void QN_NAME(weigh)(const struct QN_NAME(attn) *a, __local float *
         const QN_VF lse = QN_AT(sums, c * QN_V), delta = QN_AT(sums, QN_QT + c * QN_V);
 
         for (int j = 0; j < n; j++) {
-            QN_VF v = QN_AT(s, j * QN_QT + c * QN_V), dp = QN_AT(ds, j * QN_QT + c * QN_V), t, p;
+            QN_VF v = QN_AT(s, j * QN_QT + c * QN_V), dp = QN_AT(ds, j * QN_QT + c * QN_V), t = (QN_VF)(0.0f), p;
 
             if (whole) {
                 p = QN_NAME(exp_of)(v - lse);
