@@ -95,8 +95,14 @@ void QN_NAME(attention_grad_keys)(QN_ATTN_PARAMETERS, __global const float *rest
     const long b = get_global_id(0) / QN_L0 / tiles / Hkv;
     float4 s[4], dp[4], ok[QN_N][4], ov[QN_N][4];
 
+    q += q0 + b * Tq * Hq * QN_D;
     k += k0 + ((b * Tk + j0) * Hkv + hk) * QN_D;
     v += v0 + ((b * Tk + j0) * Hkv + hk) * QN_DV;
+    dy += dy0 + b * Tq * Hq * QN_DV;
+    lse += lse0 + b * Hq * Tq;
+    delta += delta0 + b * Hq * Tq;
+    dk += dk0 + ((b * Tk + j0) * Hkv + hk) * QN_D + first;
+    dv += dv0 + ((b * Tk + j0) * Hkv + hk) * QN_DV + first;
     QN_NAME(clear)(ok);
     QN_NAME(clear)(ov);
     for (int h = hk * group; h < (hk + 1) * group; h++) {
@@ -105,9 +111,8 @@ void QN_NAME(attention_grad_keys)(QN_ATTN_PARAMETERS, __global const float *rest
 
         for (int i0 = QN_NAME(first_query)(&a, j0); i0 < last; i0 += QN_COLUMNS) {
             const int n = min(last - i0, QN_COLUMNS);
-            __global const float *queries = q + q0 + ((b * Tq + i0) * Hq + h) * QN_D;
-            __global const float *grads = dy + dy0 + ((b * Tq + i0) * Hq + h) * QN_DV;
-            const long sums = (b * Hq + h) * Tq;
+            __global const float *queries = q + ((long)i0 * Hq + h) * QN_D;
+            __global const float *grads = dy + ((long)i0 * Hq + h) * QN_DV;
 
 #if QN_DROPOUT
             QN_NAME(draw)(&a, keep, i0, 1, QN_COLUMNS, j0, QN_COLUMNS, QN_ROWS / 16);
@@ -121,9 +126,9 @@ void QN_NAME(attention_grad_keys)(QN_ATTN_PARAMETERS, __global const float *rest
 #pragma unroll
                 for (int l = 0; l < 4; l++) {
                     const int i = i0 + 4 * QN_X + l;
-                    const long at = sums + min(i, Tq - 1);
+                    const int at = h * Tq + min(i, Tq - 1);
 
-                    QN_NAME(weigh)(&a, p + l, g + l, QN_NAME(kept)(&a, keep, r, l), lse[lse0 + at], delta[delta0 + at], i,
+                    QN_NAME(weigh)(&a, p + l, g + l, QN_NAME(kept)(&a, keep, r, l), lse[at], delta[at], i,
                                    j0 + 4 * QN_Y + r);
                 }
                 s[r] = (float4)(p[0], p[1], p[2], p[3]);
@@ -137,8 +142,6 @@ void QN_NAME(attention_grad_keys)(QN_ATTN_PARAMETERS, __global const float *rest
             QN_NAME(add)(ok, x, z, queries + first, (long)Hq * QN_D, n, QN_D - first);
         }
     }
-    QN_NAME(put)(dk + dk0 + ((b * Tk + j0) * Hkv + hk) * QN_D + first, (long)Hkv * QN_D, rows, QN_D - first, ok,
-                 (float4)(scale));
-    QN_NAME(put)(dv + dv0 + ((b * Tk + j0) * Hkv + hk) * QN_DV + first, (long)Hkv * QN_DV, rows, QN_DV - first, ov,
-                 (float4)(1.0f));
+    QN_NAME(put)(dk, (long)Hkv * QN_D, rows, QN_D - first, ok, (float4)(scale));
+    QN_NAME(put)(dv, (long)Hkv * QN_DV, rows, QN_DV - first, ov, (float4)(1.0f));
 }
