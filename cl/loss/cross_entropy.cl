@@ -202,7 +202,10 @@ void QN_NAME(cross_entropy_grad)(__global const float *restrict dloss, long dlos
     for (int row = first + slot; row < last; row += QN_SLOTS) {
         __global const QN_T *xr = x + (long)row * C;
         __global QN_T *dr = dx + (long)row * C;
-        const float a = saved[2 * (long)row], b = saved[2 * (long)row + 1];
+        const float a = saved[2 * (long)row];
+#if !QN_SPARSE || QN_MODE == 0
+        const float b = saved[2 * (long)row + 1];
+#endif
         float g = dloss[reduction == 2 ? row : 0] * scale;
 
         if (weighted)

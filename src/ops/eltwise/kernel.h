@@ -29,6 +29,7 @@ struct qni_elt_writer {
     unsigned unwanted;
     int lanes;                           /* 1: coalesced */
     bool random;
+    uint64_t live;                       /* bit n: operand n is computed or loaded */
     qn_dtype in[QNI_ELT_IN], result[QNI_ELT_CODES];
 };
 

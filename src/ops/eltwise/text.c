@@ -231,10 +231,15 @@ static void add_signature(struct qni_elt_writer *w)
         char n[16];
 
         qni_text_add(t, "    step += step0;\n");
-        for (int j = 0; j < w->e->codes; j++)
+        lanes_text(w, n);
+        for (int j = 0; j < w->e->codes; j++) {
+            if (!(w->live >> (QNI_ELT_IN + j) & 1))
+                continue;
             if (qni_elt_draws(w->e->code[j].kind))
-                qni_text_add(t, "    uint%s words%d[4], again%d[4];\n    ulong key%d = ~0ul, other%d = ~0ul;\n",
-                             lanes_text(w, n), j, j, j, j);
+                qni_text_add(t, "    uint%s words%d[4];\n    ulong key%d = ~0ul;\n", n, j, j);
+            if (w->e->code[j].kind == QNI_ELT_NORMAL) /* draws twice */
+                qni_text_add(t, "    uint%s again%d[4];\n    ulong other%d = ~0ul;\n", n, j, j);
+        }
     }
 }
 
@@ -401,6 +406,13 @@ static void add_code(struct qni_elt_writer *w, int j, const char *indent)
     qni_text_add(t, ";\n");
 }
 
+static void add_codes(struct qni_elt_writer *w, const char *indent)
+{
+    for (int j = 0; j < w->e->codes; j++)
+        if (w->live >> (QNI_ELT_IN + j) & 1)
+            add_code(w, j, indent);
+}
+
 static void add_splats(struct qni_elt_writer *w, enum qni_elt_mode mode, const char *indent)
 {
     for (int i = 0; i < w->e->inputs; i++) {
@@ -437,8 +449,7 @@ static void add_vector_loop(struct qni_elt_writer *w)
                      qn_dtype_name(w->in[i]), i);
         qni_text_add(t, w->layout.mode[i] == QNI_ELT_FULL ? "at, m);\n" : "at%d + c, m);\n", i);
     }
-    for (int j = 0; j < w->e->codes; j++)
-        add_code(w, j, "            ");
+    add_codes(w, "            ");
     for (int o = 0; o < w->e->outputs; o++)
         if (qni_elt_writes(w, o)) {
             operand_text(w, w->e->out[o], name);
@@ -446,6 +457,14 @@ static void add_vector_loop(struct qni_elt_writer *w)
                          name);
         }
     qni_text_add(t, "        }\n    }\n}\n");
+}
+
+static bool has_mode(const struct qni_elt_writer *w, enum qni_elt_mode mode)
+{
+    for (int i = 0; i < w->e->inputs; i++)
+        if (w->layout.mode[i] == mode)
+            return true;
+    return false;
 }
 
 static void add_coalesced_loop(struct qni_elt_writer *w)
@@ -456,7 +475,9 @@ static void add_coalesced_loop(struct qni_elt_writer *w)
     add_splats(w, QNI_ELT_SCALAR, "    ");
     qni_text_add(t, "    for (long at = (long)get_global_id(0); at < count; at += jump) {\n");
     if (w->layout.strided)
-        qni_text_add(t, "        QN_INDEX r = (QN_INDEX)at / (QN_INDEX)columns;\n        long c = at - (long)r * columns;\n");
+        qni_text_add(t, "        QN_INDEX r = (QN_INDEX)at / (QN_INDEX)columns;\n");
+    if (has_mode(w, QNI_ELT_VECTOR))
+        qni_text_add(t, "        long c = at - (long)r * columns;\n");
     add_row_offsets(w, "        ");
     add_splats(w, QNI_ELT_SPLAT, "        ");
     for (int i = 0; i < w->e->inputs; i++) {
@@ -468,8 +489,7 @@ static void add_coalesced_loop(struct qni_elt_writer *w)
         add_load_one(t, w->in[i], p, name);
         qni_text_add(t, ";\n");
     }
-    for (int j = 0; j < w->e->codes; j++)
-        add_code(w, j, "        ");
+    add_codes(w, "        ");
     for (int o = 0; o < w->e->outputs; o++)
         if (qni_elt_writes(w, o)) {
             operand_text(w, w->e->out[o], name);
@@ -481,15 +501,43 @@ static void add_coalesced_loop(struct qni_elt_writer *w)
     qni_text_add(t, "    }\n}\n");
 }
 
+/* Mark what outputs that are wanted depend on. */
+static void find_live(struct qni_elt_writer *w)
+{
+    w->live = 0;
+    for (int o = 0; o < w->e->outputs; o++)
+        if (qni_elt_writes(w, o))
+            w->live |= UINT64_C(1) << w->e->out[o];
+    for (int j = w->e->codes - 1; j >= 0; j--)
+        for (int n = 0; w->live >> (QNI_ELT_IN + j) & 1 && n < qni_elt_info(w->e->code[j].kind)->arity; n++)
+            w->live |= UINT64_C(1) << w->e->code[j].operand[n];
+}
+
+/* Inputs that are arguments, but nobody's operands. */
+static void leave_dead(struct qni_elt_writer *w)
+{
+    w->layout.strided = false;
+    for (int i = 0; i < w->e->inputs; i++) {
+        if (!(w->live >> i & 1))
+            w->layout.mode[i] = QNI_ELT_UNREAD;
+        w->layout.strided = w->layout.strided || qni_elt_is_strided(&w->layout, i);
+    }
+}
+
 void qni_elt_write(struct qni_elt_writer *w)
 {
+    const struct qni_elt_layout arguments = w->layout;
+
     w->random = qni_elt_random(w->e);
+    find_live(w);
     add_draw_source(w);
     add_helpers(w);
     add_signature(w);
+    leave_dead(w);
     if (w->lanes > 1)
         add_vector_loop(w);
     else
         add_coalesced_loop(w);
+    w->layout = arguments;
     add_undefs(w);
 }
