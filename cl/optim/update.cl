@@ -132,9 +132,10 @@ void QN_NAME(update)(__global float *restrict w, long w0, __global const float *
         float rest[5][QN_V]; /* of the last elements, when they do not fill a vector */
 
         if (lanes < QN_V) {
-            for (int k = 0; k < QN_V; k++)
+            for (int k = 0; k < QN_V; k++) { /* not < lanes: it unrolls, and rest needs no memory */
                 rest[0][k] = rest[1][k] = rest[2][k] = rest[3][k] = rest[4][k] = 0;
-            for (int k = 0; k < lanes; k++) {
+                if (k >= lanes)
+                    continue;
                 rest[0][k] = w[i + k];
                 rest[1][k] = g[i + k];
                 if (QN_SLOT_BITS & 1)
@@ -173,7 +174,9 @@ void QN_NAME(update)(__global float *restrict w, long w0, __global const float *
             QN_VN(vstore)(v0, 0, rest[2]);
             QN_VN(vstore)(v1, 0, rest[3]);
             QN_VN(vstore)(v2, 0, rest[4]);
-            for (int k = 0; k < lanes; k++) {
+            for (int k = 0; k < QN_V; k++) {
+                if (k >= lanes)
+                    continue;
                 w[i + k] = rest[0][k];
                 if (QN_SLOT_BITS & 1)
                     s0[i + k] = rest[2][k];
