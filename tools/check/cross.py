@@ -7,8 +7,9 @@ usage: cross.py BUILD_FOLDER [--units FOLDER] [--write]
 Runs the operation and training tests of a build folder so that they leave their units, every source with the
 parameters really used, then compiles them: strictly for SPIR (32 and 64 bits, with and without fp16 and fp64), to
 SPIR-V, to AMD and NVIDIA code. TAP; a target whose tools are missing is a skip. Kernels in work-groups of one are
-shaped for CPUs: they must compile. The others must not spill nor keep arrays in memory; what they use goes to
-tools/check/cross-table.txt with --write.
+shaped for CPUs, by the local memory of the one that ran the tests: they go no further than SPIR-V. The others must not
+spill nor keep arrays in memory, nor let fewer waves run at once than tools/check/cross-table.txt says, which --write
+brings up to date.
 --units takes units that were written before by QUERN_DUMP_UNITS.
 """
 import argparse
@@ -118,51 +119,55 @@ def amd(chip):
 
     def run(file):
         code = f"{file.path}.{chip}.co"
-        done = command(*CL, "-O3" if file.gpu else "-O1", "-target", "amdgcn-amd-amdhsa", f"-mcpu={chip}",
-                       f"--rocm-device-lib-path={BITCODE}", file.path, "-o", code)
+        done = command(*CL, "-O3", "-target", "amdgcn-amd-amdhsa", f"-mcpu={chip}", f"--rocm-device-lib-path={BITCODE}",
+                       file.path, "-o", code)
         rows = []
-        if done[0] == 0 and file.gpu:
+        if done[0] == 0:
             for kernel in command("llvm-readelf-15", "--notes", code)[1].split("  - .args:")[1:]:
                 number = {k: int(v) for k, v in re.findall(r"^ +\.(\w+): +(\d+)$", kernel, re.M)}
                 symbol = re.search(r"^ +\.name: +(\S+)", kernel, re.M)[1]
+                # Scalar registers are spilled to lanes of vector registers, which vgpr_count has; memory is not touched.
                 rows.append(Row(file, symbol, number["vgpr_count"], number["group_segment_fixed_size"],
-                                number["vgpr_spill_count"] + number["sgpr_spill_count"],
-                                number["private_segment_fixed_size"], waves))
+                                number["vgpr_spill_count"], number["private_segment_fixed_size"], waves))
         return done, rows
     return run
 
 
-def nvidia(file):
+def nvptx(file):
+    return command(*CL, *HEADER, "-O3", "-S", "-target", "nvptx64--nvidiacl", "-Xclang", "-target-cpu", "-Xclang", "sm_80",
+                   "-Xclang", "-mlink-builtin-bitcode", "-Xclang", LIBCLC, file.path, "-o", file.path + ".ptx"), []
+
+
+def nvidia(chip, local_memory):
     def warps(row):
-        # A multiprocessor has 65536 registers and 228 KiB of local memory, of which a group takes 1 KiB for itself.
+        # A multiprocessor has 65536 registers; of its local memory a group takes 1 KiB for itself.
         fit = min(64, 65536 // (-(-row.registers // 8) * 8 * 32))
         if row.local:
-            fit = min(fit, 233472 // (row.local + 1024) * -(-row.unit.items // 32))
+            fit = min(fit, local_memory // (row.local + 1024) * -(-row.unit.items // 32))
         return fit
 
-    code = file.path + ".ptx"
-    done = command(*CL, *HEADER, "-O3" if file.gpu else "-O1", "-S", "-target", "nvptx64--nvidiacl", "-Xclang",
-                   "-target-cpu", "-Xclang", "sm_80", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", LIBCLC, file.path,
-                   "-o", code)
-    rows = []
-    if done[0] == 0 and file.gpu and shutil.which("ptxas"):
-        done = command("ptxas", "-v", "-arch=sm_90", code, "-o", "/dev/null")
+    def run(file):  # what nvptx left
+        done = command("ptxas", "-v", f"-arch={chip}", file.path + ".ptx", "-o", "/dev/null")
+        rows = []
         for symbol, text in re.findall(r"Compiling entry function '(\w+)'(.*?)Compile time", done[1], re.S):
             stack, stores, loads, registers = (int(re.search(p, text)[1]) for p in (
                 r"(\d+) bytes stack", r"(\d+) bytes spill stores", r"(\d+) bytes spill loads", r"Used (\d+) registers"))
             local = int((re.search(r"(\d+) bytes smem", text) or [0, 0])[1])
             rows.append(Row(file, symbol, registers, local, stores + loads, stack, warps))
-    return done, rows
+        return done, rows
+    return run
 
 
-TARGETS = [  # name, function, programs and files it needs
-    ("spir64", spir64, ["clang-15"]),
-    ("spir", spir32, ["clang-15"]),
-    ("spir64 without fp16 and fp64", spir_plain, ["clang-15"]),
-    ("SPIR-V 1.2", spirv, ["clang-15", "llvm-spirv-15", "spirv-val"]),
-    ("gfx906", amd("gfx906"), ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]),
-    ("gfx1030", amd("gfx1030"), ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]),
-    ("nvptx", nvidia, ["clang-15", LIBCLC]),
+TARGETS = [  # name, function, for GPU-shaped kernels alone, programs and files it needs
+    ("spir64", spir64, False, ["clang-15"]),
+    ("spir", spir32, False, ["clang-15"]),
+    ("spir64 without fp16 and fp64", spir_plain, False, ["clang-15"]),
+    ("SPIR-V 1.2", spirv, False, ["clang-15", "llvm-spirv-15", "spirv-val"]),
+    ("gfx906", amd("gfx906"), True, ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]),
+    ("gfx1030", amd("gfx1030"), True, ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]),
+    ("nvptx", nvptx, True, ["clang-15", LIBCLC]),
+    ("sm_80", nvidia("sm_80", 167936), True, ["clang-15", LIBCLC, "ptxas"]),
+    ("sm_90", nvidia("sm_90", 233472), True, ["clang-15", LIBCLC, "ptxas"]),
 ]
 
 
@@ -206,15 +211,19 @@ def judge(tap, target, files, results):
             tap.line(not heavy, f"{target} keeps {file.source} in registers", heavy)
 
 
-def write_table(rows):
-    """rows: (target, Row) pairs."""
+def by_kernel(rows):
+    """(target, Row) pairs as {kernel: {target: [Row]}}."""
     kernels = {}
     for target, row in sorted(rows, key=lambda r: (r[1].unit.source, r[1].kernel, r[0], r[1].unit.parameters())):
         kernels.setdefault(f"{row.unit.source}: {row.kernel}", {}).setdefault(target, []).append(row)
+    return kernels
+
+
+def write_table(kernels):
     with open(TABLE, "w", encoding="utf-8") as out:
         out.write("""\
-# Written by tools/check/cross.py --write: what the GPU-shaped kernels use, as clang 15 compiles them (and ptxas for
-# sm_90, under nvptx). Of all sets of parameters that the tests build: how many there are, the fewest and the most
+# Written by tools/check/cross.py --write: what the GPU-shaped kernels use, as clang 15 compiles them, and ptxas for
+# NVIDIA's sm_80 and sm_90. Of all sets of parameters that the tests build: how many there are, the fewest and the most
 # registers of 32 bits a work-item, the most local and private memory in bytes, and the fewest waves at once on a SIMD
 # (AMD) or multiprocessor (NVIDIA) as registers and local memory allow; then the set that takes the most registers.
 """)
@@ -226,6 +235,37 @@ def write_table(rows):
                           f"{max(r.local for r in sets):6} {max(r.private for r in sets):7} "
                           f"{max(r.spills for r in sets):6} {min(r.waves for r in sets):5} "
                           f"{worst.unit.group_text():>10}  {worst.unit.parameters()}".rstrip() + "\n")
+
+
+def read_table():
+    """{kernel: {target: the fewest waves}}"""
+    waves, kernel = {}, None
+    with open(TABLE, encoding="utf-8") as table:
+        for line in table:
+            words = line.split()
+            if not line.startswith((" ", "#", "\n")):
+                kernel = waves.setdefault(line.strip(), {})
+            elif line.startswith("  ") and words[0] != "target":
+                kernel[words[0]] = int(words[6])
+    return waves
+
+
+def compare(tap, kernels):
+    """Every kernel against the table."""
+    known = read_table()
+    seen = {target for targets in kernels.values() for target in targets}
+    for kernel, targets in kernels.items():
+        worse = []
+        for target, sets in targets.items():
+            row, was = min(sets, key=lambda r: r.waves), known.get(kernel, {}).get(target)
+            if was is None:
+                worse.append(f"{target}: not in the table")
+            elif row.waves < was:
+                worse.append(f"{target}: {row.waves} waves, not {was}: {row.unit.group_text()} {row.unit.parameters()}: "
+                             f"{row.registers} registers, {row.local} bytes of local memory")
+        tap.line(not worse, f"{kernel} lets as many waves run as in the table", worse)
+    gone = [k for k, targets in known.items() if k not in kernels and seen & set(targets)]
+    tap.line(not gone, "the table has no kernel that is built no more", gone)
 
 
 def files_of(units, tmp):
@@ -251,16 +291,19 @@ def main():
         units = [Unit(p) for p in sorted(glob.glob(os.path.join(folder, "*.cl")))]
         files = files_of(units, tmp)
         tap.line(units, f"the tests left {'their' if units else 'no'} units", [f"{len(units)} units"])
-        for target, run, needs in TARGETS:
+        for target, run, gpu, needs in TARGETS:
             gone = missing(needs)
             if gone:
                 tap.skip(target, "not installed: " + " ".join(gone))
                 continue
-            results = list(pool.map(run, files))
-            judge(tap, target, files, results)
+            some = [f for f in files if f.gpu or not gpu]
+            results = list(pool.map(run, some))
+            judge(tap, target, some, results)
             table += [(target, row) for _, rows in results for row in rows]
     if arguments.write and table:
-        write_table(table)
+        write_table(by_kernel(table))
+    elif table:
+        compare(tap, by_kernel(table))
     print(f"1..{tap.n}")
     return 1 if tap.failed else 0
 
