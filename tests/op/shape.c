@@ -219,6 +219,17 @@ static void stray(const struct qni_problem *p, double *const *in)
     }
 }
 
+/* Most are the same, as padding is. */
+static void crowded(const struct qni_problem *p, double *const *in)
+{
+    int64_t n = qni_elements(&p->in[1].shape);
+
+    for (int64_t i = 0; i < n; i++)
+        if (i % 8)
+            in[1][i] = 3;
+    stray(p, in);
+}
+
 #define F32(...) optest_f32(__VA_ARGS__)
 #define ONE(o, r, n, t, x, ...) \
     {.name = n, .op = &qni_op_##o, .attr = &(const struct qni_##o)t, .inputs = 1, .in = {x}, .ref = r, __VA_ARGS__}
@@ -334,12 +345,23 @@ static void by_index(void)
          .dim = {2, 5, 3}}}),
         SCATTER("no index", F32(2, 0, 3), optest_desc(QN_I32, 1, 0), {.axis = 0, .has_shape = 1, .shape = {.rank = 2,
          .dim = {5, 3}}}),
-        {.name = "embedding", .op = &qni_op_scatter_add, .inputs = 2, .in = {F32(3, 16, 65, 130), optest_desc(QN_I32, 2, 16, 65)},
+        {.name = "embedding", .op = &qni_op_scatter_add, .inputs = 2, .in = {F32(3, 32, 65, 130), optest_desc(QN_I32, 2, 32, 65)},
          .attr = &(const struct qni_scatter_add){.has_shape = 1, .shape = {.rank = 2, .dim = {211, 130}}}, .ref = ref_scatter,
          .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .fill_max = {0, 211}},
         {.name = "stray indices", .op = &qni_op_scatter_add, .inputs = 2, .in = {F32(2, 9, 3), optest_desc(QN_I32, 1, 9)},
          .attr = &(const struct qni_scatter_add){.has_shape = 1, .shape = {.rank = 2, .dim = {5, 3}}}, .ref = ref_scatter,
          .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .fill_max = {0, 5}, .prepare = stray},
+        /* Sorted by one digit, above too, by two and by three. */
+        {.name = "crowded, few rows", .op = &qni_op_scatter_add, .inputs = 2, .in = {F32(2, 2051, 1), optest_desc(QN_I32, 1, 2051)},
+         .attr = &(const struct qni_scatter_add){.has_shape = 1, .shape = {.rank = 2, .dim = {90, 1}}}, .ref = ref_scatter,
+         .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .fill_max = {0, 90}, .prepare = crowded},
+        {.name = "crowded", .op = &qni_op_scatter_add, .inputs = 2, .in = {F32(2, 2087, 3), optest_desc(QN_I32, 1, 2087)},
+         .attr = &(const struct qni_scatter_add){.has_shape = 1, .shape = {.rank = 2, .dim = {997, 3}}}, .ref = ref_scatter,
+         .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .fill_max = {0, 997}, .prepare = crowded},
+        {.name = "crowded, many rows", .op = &qni_op_scatter_add, .inputs = 2,
+         .in = {F32(3, 2, 2048, 1), optest_desc(QN_I64, 1, 2048)}, .attr = &(const struct qni_scatter_add){.axis = 1,
+         .has_shape = 1, .shape = {.rank = 3, .dim = {2, 70001, 1}}}, .ref = ref_scatter,
+         .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .fill_max = {0, 70001}, .prepare = crowded},
         {.name = "labels", .op = &qni_op_one_hot, .attr = &(const struct qni_one_hot){10}, .inputs = 1,
          .in = {optest_desc(QN_I32, 1, 33)},
          .fill = {OPTEST_INTEGER}, .fill_max = {10}, .ref = ref_one_hot},

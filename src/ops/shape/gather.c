@@ -4,11 +4,7 @@
  * gradient, which adds up in the numbers' order, and one-hot rows. */
 #include "ops/shape/shape.h"
 
-struct sizes {
-    int64_t a, l, b, i; /* x: [a, l, b], index: [i] */
-};
-
-static const char *index_type(qn_dtype d)
+const char *qni_index_type(qn_dtype d)
 {
     return d == QN_I64 ? "long" : d == QN_U8 ? "uchar" : "int";
 }
@@ -20,9 +16,9 @@ static qn_status check_index(const struct qni_desc *d)
     return QN_OK;
 }
 
-static void sizes_of(const qn_shape *x, const qn_shape *index, int axis, struct sizes *s)
+void qni_index_sizes(const qn_shape *x, const qn_shape *index, int axis, struct qni_index_sizes *s)
 {
-    *s = (struct sizes){ 1, x->dim[axis], 1, qni_elements(index) };
+    *s = (struct qni_index_sizes){ 1, x->dim[axis], 1, qni_elements(index) };
     for (int k = 0; k < axis; k++)
         s->a *= x->dim[k];
     for (int k = axis + 1; k < x->rank; k++)
@@ -78,9 +74,9 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r, bool vecto
     const struct qni_gather *g = p->attr;
     int64_t local = vector ? 1 : QNI_MIN(256, (int64_t)p->caps->group_items), groups, run;
     struct qni_launch *l;
-    struct sizes s;
+    struct qni_index_sizes s;
 
-    sizes_of(&p->in[0].shape, &p->in[1].shape, g->axis, &s);
+    qni_index_sizes(&p->in[0].shape, &p->in[1].shape, g->axis, &s);
     if (s.a * s.i * s.b == 0)
         return;
     run = QNI_MAX(1, QNI_MAX(16384 / s.b, s.a * s.i / 64));
@@ -91,7 +87,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r, bool vecto
     }
     l = qni_launch_add(r, "shape/gather", "gather");
     qni_define(r, l, "QN_BYTES", (int64_t)qn_dtype_bytes(p->in[0].dtype));
-    qni_define_text(r, l, "QN_I", index_type(p->in[1].dtype));
+    qni_define_text(r, l, "QN_I", qni_index_type(p->in[1].dtype));
     qni_in(r, l, 0, p->in[0].dtype);
     qni_in(r, l, 1, p->in[1].dtype);
     qni_out(r, l, 0, p->in[0].dtype);
@@ -155,9 +151,9 @@ static void scatter_emit(const struct qni_problem *p, struct qni_recorder *r, bo
     const struct qni_scatter_add *attr = p->attr;
     int64_t local = vector ? 1 : 64, width, column_blocks, row_blocks, height;
     struct qni_launch *l;
-    struct sizes s;
+    struct qni_index_sizes s;
 
-    sizes_of(&p->out[0].shape, &p->in[1].shape, attr->axis, &s);
+    qni_index_sizes(&p->out[0].shape, &p->in[1].shape, attr->axis, &s);
     if (s.a * s.l * s.b == 0)
         return;
     width = vector ? QNI_MIN(s.b, 256) : 1;
@@ -166,7 +162,7 @@ static void scatter_emit(const struct qni_problem *p, struct qni_recorder *r, bo
     height = qni_ceil_div(s.l, row_blocks);
     row_blocks = qni_ceil_div(s.l, height);
     l = qni_launch_add(r, "shape/scatter_add", "scatter_add");
-    qni_define_text(r, l, "QN_I", index_type(p->in[1].dtype));
+    qni_define_text(r, l, "QN_I", qni_index_type(p->in[1].dtype));
     qni_in(r, l, 0, QN_F32);
     qni_in(r, l, 1, p->in[1].dtype);
     qni_out(r, l, 0, QN_F32);
@@ -188,7 +184,11 @@ static const struct qni_algo scatter_vector_algo = {
     .name = "vector", .applies = qni_shape_applies, .emit = scatter_vector, .cpu = true };
 static const struct qni_algo scatter_group_algo = {
     .name = "group", .applies = qni_shape_applies, .emit = scatter_group, .gpu = true };
-static const struct qni_algo *const scatter_algos[] = { &scatter_group_algo, &scatter_vector_algo, NULL };
+static const struct qni_algo *const scatter_algos[] = {
+    &qni_scatter_sort_group, &qni_scatter_sort_vector, /* cost: the indices and the table */
+    &scatter_group_algo, &scatter_vector_algo,         /* few indices, or few rows */
+    NULL,
+};
 
 const struct qni_op qni_op_scatter_add = {
     .name = "scatter_add", .family = "shape", .attr_bytes = sizeof(struct qni_scatter_add), .min_inputs = 2,
@@ -225,7 +225,7 @@ static void one_hot_emit(const struct qni_problem *p, struct qni_recorder *r, bo
     if (!n)
         return;
     l = qni_launch_add(r, "shape/one_hot", "one_hot");
-    qni_define_text(r, l, "QN_I", index_type(p->in[0].dtype));
+    qni_define_text(r, l, "QN_I", qni_index_type(p->in[0].dtype));
     qni_in(r, l, 0, p->in[0].dtype);
     qni_out(r, l, 0, QN_F32);
     qni_i64(r, l, n);

@@ -84,6 +84,17 @@ qn_val qni_remove_axes(qn_graph *g, qn_val x, uint32_t mask);
 /* x with the shape of `like`, of as many elements. */
 qn_val qni_reshape_like(qn_graph *g, qn_val x, qn_val like);
 
+/* ---- by index: gather.c, and scatter_sort.c, two algorithms of scatter_add ---- */
+
+struct qni_index_sizes {
+    int64_t a, l, b, i; /* x: [a, l, b], index: [i] */
+};
+
+void qni_index_sizes(const qn_shape *x, const qn_shape *index, int axis, struct qni_index_sizes *s);
+/* The kernels' type of an index. */
+const char *qni_index_type(qn_dtype d);
+extern const struct qni_algo qni_scatter_sort_vector, qni_scatter_sort_group;
+
 /* ---- copy.c: strided copies, what most of these operations are made of ---- */
 
 /* Element [i0, i1, ...] of sizes dim goes from in + in_at + sum(i * in_stride) to out + out_at + sum(i * out_stride). */
