@@ -60,7 +60,7 @@ void QN_NAME(sort_place)(__global const QN_I *restrict index, long index0, __glo
                          __global const int *restrict from, long from0, __global int *restrict to, long to0, long L,
                          long I, long each, int blocks, int shift)
 {
-    __local int at[DIGITS], sum[QN_L0], digit[QN_L0];
+    __local int at[DIGITS], sum[QN_L0];
     const int lane = (int)get_local_id(0), own = DIGITS / QN_L0;
     const long block = (long)(get_global_id(0) / QN_L0), begin = block * each, end = min(I, begin + each);
     int place = 0;
@@ -94,6 +94,8 @@ void QN_NAME(sort_place)(__global const QN_I *restrict index, long index0, __glo
         to[at[QN_NAME(digit_of)(index[p], L, shift)]++] = p;
     }
 #else
+    __local int digit[QN_L0];
+
     for (long i = begin; i < end; i += QN_L0) {
         int p = 0, d = -1, lower = 0, higher = 0;
 
