@@ -206,6 +206,7 @@ static void products(void)
         CASE("129x127x257, A transposed", TA, TWO(optest_f32(2, 257, 129), optest_f32(2, 257, 127))),
         CASE("137x150x255, both transposed", TAB, TWO(optest_f32(2, 255, 137), optest_f32(2, 150, 255))),
         CASE("130x1030x130: B is copied", N0, TWO(optest_f32(2, 130, 130), optest_f32(2, 130, 1030))),
+        CASE("514x40x20, A transposed: A is copied", TA, TWO(optest_f32(2, 20, 514), optest_f32(2, 20, 40))),
         CASE("257x260x20: the largest tile", N0, TWO(optest_f32(2, 257, 20), optest_f32(2, 20, 260))),
         CASE("1x100x300", N0, TWO(optest_f32(2, 1, 300), optest_f32(2, 300, 100))),
         CASE("1x100x300, B transposed", TB, TWO(optest_f32(2, 1, 300), optest_f32(2, 100, 300))),
@@ -252,7 +253,7 @@ static void epilogues(void)
                                     QN_HARD_SIGMOID, QN_TANH,       QN_SOFTPLUS, QN_SOFTSIGN, QN_EXPONENTIAL};
     static const struct {
         int m, n, k;
-    } sizes[] = {{5, 7, 11}, {9, 49, 3}, {66, 80, 40}, {2, 6, 0}, {2, 20, 5000}};
+    } sizes[] = {{5, 7, 11}, {9, 49, 3}, {66, 80, 530}, {2, 6, 0}, {2, 20, 5000}};
 
     for (size_t s = 0; s < QNI_COUNT(sizes); s++) {
         const struct qni_desc a = optest_f32(2, sizes[s].m, sizes[s].k), b = optest_f32(2, sizes[s].k, sizes[s].n);

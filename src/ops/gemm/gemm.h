@@ -48,7 +48,7 @@ struct qni_gemm_parts {
 /* At most `splits` parts, each a multiple of `step` long. */
 void qni_gemm_cut(struct qni_gemm_parts *out, const struct qni_gemm *g, int64_t splits, int64_t step);
 size_t qni_gemm_scratch(const struct qni_gemm *g, const struct qni_gemm_parts *parts);
-/* Operands and numbers of gemm in cpu.cl and gpu.cl up to split_stride, and the build parameters both have. */
+/* Operands and numbers of gemm in cpu.cl and gpu.cl up to split_stride. */
 void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
                         const struct qni_gemm *g, const struct qni_gemm_parts *parts);
 /* Batches on the grid's second axis. */

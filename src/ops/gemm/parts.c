@@ -53,10 +53,6 @@ void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const stru
     const bool whole = parts->parts == 1;
     const int64_t size = g->M * g->N;
 
-    qni_define(r, l, "QN_TA", g->ta);
-    qni_define(r, l, "QN_TB", g->tb);
-    qni_define(r, l, "QN_ACCUMULATE", whole && g->accumulate);
-    qni_gemm_define_epilogue(r, l, whole ? &p->epilogue : &(struct qni_epilogue){0});
     qni_in(r, l, 0, p->in[0].dtype);
     qni_in(r, l, 1, p->in[1].dtype);
     if (whole)
