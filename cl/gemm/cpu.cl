@@ -2,7 +2,7 @@
  *
  * Matrix product for CPUs: C = epilogue(op(A) op(B)), one work-item a block of C.
  *
- *   C[m,n] = epilogue(sum over k of A'[m,k] B'[k,n] (+ C[m,n] with QN_HOW_ADD))
+ *   C[m,n] = epilogue(sum over k of A'[m,k] B'[k,n])
  *   A' is A [M,K], or with QN_HOW_TA the transpose of A [K,M];  B' is B [K,N], or with QN_HOW_TB the transpose of B [N,K].
  *
  * A work-item makes the rows [tm*mc, +mc) and columns [tn*nc, +nc) of C of one batch, K in steps of kc: panels of QN_NR
@@ -42,11 +42,10 @@
 #define QN_HOW_TB 2
 #define QN_HOW_COPY_A 4
 #define QN_HOW_COPY_B 8
-#define QN_HOW_ADD 16
-#define QN_HOW_BIAS 32
-#define QN_HOW_RESIDUAL 64
-#define QN_HOW_RELU 128
-#define QN_HOW_RELU_GRAD 256
+#define QN_HOW_BIAS 16
+#define QN_HOW_RESIDUAL 32
+#define QN_HOW_RELU 64
+#define QN_HOW_RELU_GRAD 128
 
 /* The lanes of a and b in turn: the first or the last half of them. Log2(QN_V) rounds of these transpose a block. */
 #if QN_V == 4
@@ -270,9 +269,9 @@ void QN_NAME(gemm)(__global const QN_T *a, long a0, __global const QN_T *b, long
     const long batch = get_global_id(1) / splits;
     const int split = (int)(get_global_id(1) % splits);
     const int k1 = (int)min((long)K, (split + 1L) * split_k);
-    const bool ta = how & QN_HOW_TA, tb = how & QN_HOW_TB, add = how & QN_HOW_ADD, more = how & QN_HOW_RESIDUAL;
-    const int late = add || more ? how : how & ~QN_HOW_BIAS; /* a bias alone is what the sums begin with */
-    const bool later = QN_ACT != 0 || QN_ACT_GRAD != 0 || late & (QN_HOW_BIAS | QN_HOW_RELU | QN_HOW_RELU_GRAD);
+    const bool ta = how & QN_HOW_TA, tb = how & QN_HOW_TB, more = how & QN_HOW_RESIDUAL;
+    const int late = more ? how : how & ~QN_HOW_BIAS; /* a bias alone is what the sums begin with */
+    const int later = QN_ACT | QN_ACT_GRAD | (late & (QN_HOW_BIAS | QN_HOW_RELU | QN_HOW_RELU_GRAD));
     int k0 = split * split_k;
     bool first = true;
 
@@ -293,8 +292,8 @@ void QN_NAME(gemm)(__global const QN_T *a, long a0, __global const QN_T *b, long
             const bool full = n + QN_NR <= n1, copy = how & QN_HOW_COPY_B || !full;
             const int width = full ? QN_NR : QN_V, columns = min(width, n1 - n);
             __global const QN_T *panel = copy ? pack : b + k0 * ldb + n;
-            __global const QN_T *from = !first || add ? c + n : more ? residual + n : how & QN_HOW_BIAS ? bias + n : 0;
-            const long from_row = !first || add || more ? ldc : 0, panel_row = copy ? width : ldb;
+            __global const QN_T *from = !first ? c + n : more ? residual + n : how & QN_HOW_BIAS ? bias + n : 0;
+            const long from_row = !first || more ? ldc : 0, panel_row = copy ? width : ldb;
 
             for (int j = 0; copy && tb && j < columns; j += QN_V)
                 QN_NAME(copy_across)(pack + j, width, b + (n + j) * ldb + k0, ldb, min(columns - j, QN_V), kc);

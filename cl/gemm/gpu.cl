@@ -2,7 +2,7 @@
  *
  * Matrix product for GPUs: C = epilogue(op(A) op(B)), one work-group a tile of C.
  *
- *   C[m,n] = epilogue(sum over k of A'[m,k] B'[k,n] (+ C[m,n] with QN_ACCUMULATE))
+ *   C[m,n] = epilogue(sum over k of A'[m,k] B'[k,n])
  *   A' is A [M,K], or with QN_TA the transpose of A [K,M];  B' is B [K,N], or with QN_TB the transpose of B [N,K].
  *
  * A work-group of QN_L0 makes QN_BM x QN_BN elements, a work-item QN_TM x QN_TN of them in groups of four rows and four
@@ -13,14 +13,14 @@
  * One of several batches, and of several parts of K whose sums are stored apart (split_stride) for reduce.cl to add up.
  *
  * Global size: tiles of C * QN_L0; batches * splits. Local size: QN_L0, 1. QN_L0 = (QN_BM / QN_TM) * (QN_BN / QN_TN).
- * Build parameters: QN_DTYPE, QN_BM, QN_BN, QN_TM, QN_TN, QN_KT, QN_TA, QN_TB, QN_ACCUMULATE, and the epilogue:
+ * Build parameters: QN_DTYPE, QN_BM, QN_BN, QN_TM, QN_TN, QN_KT, QN_TA, QN_TB, and the epilogue:
  * QN_BIAS, QN_RESIDUAL, QN_ACT, QN_ACT_GRAD. QN_L0 must divide QN_BM * QN_KT and QN_BN * QN_KT; QN_TM and QN_TN are
  * multiples of 4. */
 #if !defined(QN_BM) || !defined(QN_BN) || !defined(QN_TM) || !defined(QN_TN) || !defined(QN_KT)
 #error "QN_BM, QN_BN, QN_TM, QN_TN and QN_KT are required"
 #endif
-#if !defined(QN_TA) || !defined(QN_TB) || !defined(QN_ACCUMULATE)
-#error "QN_TA, QN_TB and QN_ACCUMULATE are required"
+#if !defined(QN_TA) || !defined(QN_TB)
+#error "QN_TA and QN_TB are required"
 #endif
 #define QN_V 4
 #include "common/types.clh"
@@ -182,14 +182,10 @@ void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T
         for (int j = 0; j < QN_TN / 4; j++) {
             const int n = n0 + (j * QN_ACROSS + tx) * 4;
             const long at = m * ldc + n;
-            QN_VF v = sum[i][j];
 
             if (m >= M || n >= N)
                 continue;
-#if QN_ACCUMULATE
-            v += QN_NAME(load_part)(c + at, N - n);
-#endif
-            QN_NAME(store_part)(QN_NAME(finish)(v, bias + n, residual + at, aux + at, alpha, N - n), c + at, N - n);
+            QN_NAME(store_part)(QN_NAME(finish)(sum[i][j], bias + n, residual + at, aux + at, alpha, N - n), c + at, N - n);
         }
     }
 }

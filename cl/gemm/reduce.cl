@@ -2,15 +2,15 @@
  *
  * The second pass of a matrix product whose sums were stored in parts.
  *
- *   c[m,n] = epilogue(part[0,m,n] + part[1,m,n] + ... + part[parts-1,m,n] (+ c[m,n] with QN_ACCUMULATE))
+ *   c[m,n] = epilogue(part[0,m,n] + part[1,m,n] + ... + part[parts-1,m,n])
  *
  * in that order. c has `rows` rows of N; a work-item makes `each` vectors of QN_V columns, row after row.
  *
  * Global size: rows * ceil(N / QN_V) / each, rounded up to the local size, which is QN_L0, 1.
- * Build parameters: QN_DTYPE, QN_V lanes of a vector, QN_ACCUMULATE, and the epilogue: QN_BIAS, QN_RESIDUAL, QN_ACT,
+ * Build parameters: QN_DTYPE, QN_V lanes of a vector, and the epilogue: QN_BIAS, QN_RESIDUAL, QN_ACT,
  * QN_ACT_GRAD. */
-#if !defined(QN_V) || !defined(QN_ACCUMULATE)
-#error "QN_V and QN_ACCUMULATE are required"
+#ifndef QN_V
+#error "QN_V is required"
 #endif
 #include "common/types.clh"
 #include "common/vec.clh"
@@ -55,9 +55,6 @@ void QN_NAME(reduce)(__global const float *restrict part, long part0, __global Q
 
         for (int s = 1; s < parts; s++)
             v += QN_NAME(load_float)(part + s * (rows * N) + i, columns);
-#if QN_ACCUMULATE
-        v += QN_NAME(load_part)(c + i, columns);
-#endif
         QN_NAME(store_part)(QN_NAME(finish)(v, bias + n, residual + i, aux + i, alpha, columns), c + i, columns);
     }
 }

@@ -2,16 +2,13 @@
  *
  * Matrix product for any problem on any device: one work-item makes one element of C.
  *
- *   C[b,m,n] = epilogue(sum over z, k of A[b,z](m,k) B[b,z](k,n) (+ C[b,m,n] with QN_ACCUMULATE))
+ *   C[b,m,n] = epilogue(sum over z, k of A[b,z](m,k) B[b,z](k,n))
  *
  * Element (m,k) of A is at m * row_a + k * column_a, so that a transpose is another pair of strides; z runs over `sums`
  * batches that are added up.
  *
  * Global size: all elements of C, rounded up to the local size QN_L0.
- * Build parameters: QN_DTYPE, QN_ACCUMULATE, and the epilogue: QN_BIAS, QN_RESIDUAL, QN_ACT, QN_ACT_GRAD. */
-#ifndef QN_ACCUMULATE
-#error "QN_ACCUMULATE is required"
-#endif
+ * Build parameters: QN_DTYPE, and the epilogue: QN_BIAS, QN_RESIDUAL, QN_ACT, QN_ACT_GRAD. */
 #define QN_V 1
 #include "common/types.clh"
 #include "common/vec.clh"
@@ -39,8 +36,5 @@ void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T
     for (long z = 0; z < sums; z++)
         for (long k = 0; k < K; k++)
             v += qn_load(a, z * sum_a + k * column_a) * qn_load(b, z * sum_b + k * row_b);
-#if QN_ACCUMULATE
-    v += qn_load(c, i);
-#endif
     qn_store(c, i, QN_NAME(finish)(v, bias + n, residual + i, aux + i, alpha, 1));
 }

@@ -6,7 +6,7 @@
 extern const struct qni_op qni_op_attention, qni_op_attention_grad, qni_op_cache_append, qni_op_rotary;
 extern const struct qni_op qni_op_conv2d, qni_op_conv2d_backward_data, qni_op_conv2d_backward_filter;
 extern const struct qni_op qni_op_dropout, qni_op_eltwise, qni_op_noise, qni_op_random;
-extern const struct qni_op qni_op_matmul, qni_op_matmul_add;
+extern const struct qni_op qni_op_matmul;
 extern const struct qni_op qni_op_avgpool, qni_op_avgpool_grad, qni_op_maxpool, qni_op_maxpool_grad;
 extern const struct qni_op qni_op_cross_entropy, qni_op_cross_entropy_grad;
 extern const struct qni_op qni_op_pointwise_loss, qni_op_pointwise_loss_grad;
@@ -40,6 +40,6 @@ const struct qni_op *const qni_ops[] = {
     &qni_op_softmax, &qni_op_softmax_grad,
     &qni_op_concat, &qni_op_gather, &qni_op_one_hot, &qni_op_pad, &qni_op_reshape, &qni_op_scatter_add, &qni_op_slice,
     &qni_op_tile, &qni_op_transpose, &qni_op_unslice,
-    &qni_op_matmul, &qni_op_matmul_add,
+    &qni_op_matmul,
     NULL
 };

@@ -162,10 +162,6 @@ static void ref(const struct qni_problem *p, double *const *in, double **out, do
                 v += term;
                 size += fabs(term);
             }
-        if (p->op == &qni_op_matmul_add) {
-            in[2][i] += v;
-            continue;
-        }
         finish(p, in, i, i % N, &v, &size);
         out[0][i] = v;
         scale[0][i] = size;
@@ -289,26 +285,6 @@ static void epilogues(void)
     }
 }
 
-static void sums(void)
-{
-    struct optest_case cases[] = {
-        CASE("3x5x7", N0, .in = {optest_f32(2, 3, 7), optest_f32(2, 7, 5), optest_f32(2, 3, 5)}),
-        CASE("67x70x300, A transposed", TA,
-             .in = {optest_f32(2, 300, 67), optest_f32(2, 300, 70), optest_f32(2, 67, 70)}),
-        CASE("K 0", N0, .in = {optest_f32(2, 3, 0), optest_f32(2, 0, 5), optest_f32(2, 3, 5)}),
-        CASE("3x5x5003: K in parts", N0, .in = {optest_f32(2, 3, 5003), optest_f32(2, 5003, 5), optest_f32(2, 3, 5)}),
-        CASE("summed", {.sum_batch = 1}, .in = {optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 17), optest_f32(2, 4, 17)}),
-    };
-
-    for (size_t i = 0; i < QNI_COUNT(cases); i++) {
-        cases[i].op = &qni_op_matmul_add;
-        cases[i].inputs = 3;
-        /* Positive, so that the sum is as large as its terms, which is what the bound is made of. */
-        cases[i].fill[0] = cases[i].fill[1] = OPTEST_POSITIVE;
-    }
-    optest_run(cases, QNI_COUNT(cases));
-}
-
 /* A mistake is named with the shapes it was made with. */
 static void mistakes(void)
 {
@@ -350,7 +326,6 @@ int main(void)
     products();
     batches();
     epilogues();
-    sums();
     test_run("matmul: mistakes are explained", mistakes);
     test_run("matmul: more than 2^31 rows", huge);
     return test_end();

@@ -22,11 +22,9 @@ struct qni_gemm {
     int64_t lda, ldb;           /* from one row of A or B, as it is in memory, to the next */
     int64_t stride_a, stride_b; /* from one batch to the next, 0 where there is one; of `sums` likewise */
     bool ta, tb;
-    bool accumulate; /* C is input 2, and added to */
 };
 
-extern const struct qni_op qni_op_matmul;     /* a, b -> c = a b */
-extern const struct qni_op qni_op_matmul_add; /* a, b, c: c += a b, in place */
+extern const struct qni_op qni_op_matmul; /* a, b -> c = a b */
 
 extern const struct qni_algo qni_gemm_cpu, qni_gemm_gpu, qni_gemm_clblast, qni_gemm_simple;
 
@@ -60,8 +58,5 @@ void qni_gemm_reduce(struct qni_recorder *r, const struct qni_problem *p, const 
 void qni_gemm_define_epilogue(struct qni_recorder *r, struct qni_launch *l, const struct qni_epilogue *e);
 void qni_gemm_epilogue_operands(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
                                 bool present);
-/* C: output 0, or input 2 of the accumulating operation. */
-void qni_gemm_result(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
-                     const struct qni_gemm *g);
 
 #endif

@@ -29,11 +29,10 @@ enum how {
     HOW_TB = 2,
     HOW_COPY_A = 4,
     HOW_COPY_B = 8,
-    HOW_ADD = 16,
-    HOW_BIAS = 32,
-    HOW_RESIDUAL = 64,
-    HOW_RELU = 128,
-    HOW_RELU_GRAD = 256
+    HOW_BIAS = 16,
+    HOW_RESIDUAL = 32,
+    HOW_RELU = 64,
+    HOW_RELU_GRAD = 128
 };
 
 struct blocks {
@@ -144,8 +143,7 @@ static void sizes(const struct qni_problem *p, struct qni_sizes *out)
 static int how_of(const struct qni_gemm *g, const struct blocks *b, const struct qni_epilogue *e)
 {
     return (g->ta ? HOW_TA : 0) | (g->tb ? HOW_TB : 0) | (b->copy_a ? HOW_COPY_A : 0) | (b->copy_b ? HOW_COPY_B : 0) |
-           (g->accumulate && b->parts.parts == 1 ? HOW_ADD : 0) | (e->bias ? HOW_BIAS : 0) |
-           (e->residual ? HOW_RESIDUAL : 0) | (e->act == QN_RELU ? HOW_RELU : 0) |
+           (e->bias ? HOW_BIAS : 0) | (e->residual ? HOW_RESIDUAL : 0) | (e->act == QN_RELU ? HOW_RELU : 0) |
            (e->act_grad == QN_RELU ? HOW_RELU_GRAD : 0);
 }
 

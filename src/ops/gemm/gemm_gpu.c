@@ -92,7 +92,6 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_define(r, l, "QN_KT", t->depth);
     qni_define(r, l, "QN_TA", g.ta);
     qni_define(r, l, "QN_TB", g.tb);
-    qni_define(r, l, "QN_ACCUMULATE", parts.parts == 1 && g.accumulate);
     qni_gemm_define_epilogue(r, l, parts.parts == 1 ? &p->epilogue : &(struct qni_epilogue){0});
     qni_gemm_arguments(r, l, p, &g, &parts);
     qni_f32(r, l, p->epilogue.alpha);

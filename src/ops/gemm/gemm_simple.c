@@ -20,11 +20,10 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     if (!all)
         return;
     l = qni_launch_add(r, "gemm/simple", "gemm");
-    qni_define(r, l, "QN_ACCUMULATE", g.accumulate);
     qni_gemm_define_epilogue(r, l, &p->epilogue);
     qni_in(r, l, 0, p->in[0].dtype);
     qni_in(r, l, 1, p->in[1].dtype);
-    qni_gemm_result(r, l, p, &g);
+    qni_out(r, l, 0, p->out[0].dtype);
     qni_gemm_epilogue_operands(r, l, p, true);
     qni_i64(r, l, all);
     qni_i64(r, l, g.M);

@@ -56,14 +56,15 @@ static qn_status check_operands(const struct qni_problem *p)
     return QN_OK;
 }
 
-static qn_status result_shape(struct qni_desc *out, const struct qni_problem *p)
+static qn_status shape(struct qni_problem *p)
 {
     const struct qni_matmul *t = p->attr;
     const qn_shape *a = &p->in[0].shape, *b = &p->in[1].shape;
     int64_t rows_a, columns_a, rows_b, columns_b;
     char text_a[160], text_b[160];
-    qn_status st;
+    struct qni_desc *out = &p->out[0];
     qn_shape *s = &out->shape;
+    qn_status st;
 
     if ((st = check_operands(p)))
         return st;
@@ -90,26 +91,6 @@ static qn_status result_shape(struct qni_desc *out, const struct qni_problem *p)
     return qni_shape_elements(s, QN_F32, &(int64_t){0});
 }
 
-static qn_status shape(struct qni_problem *p)
-{
-    return result_shape(&p->out[0], p);
-}
-
-static qn_status shape_add(struct qni_problem *p)
-{
-    struct qni_desc want;
-    char a[160], b[160];
-    qn_status st;
-
-    if ((st = result_shape(&want, p)))
-        return st;
-    if (p->in[2].dtype != QN_F32 || !qni_shape_equal(&want.shape, &p->in[2].shape))
-        return qni_error(QN_E_SHAPE, "%s: the sum is %s %s, expected f32 %s", p->op->name,
-                         qn_dtype_name(p->in[2].dtype), qni_shape_text(&p->in[2].shape, a, sizeof(a)),
-                         qni_shape_text(&want.shape, b, sizeof(b)));
-    return QN_OK;
-}
-
 /* ---- numbers ---- */
 
 void qni_gemm_numbers(struct qni_gemm *out, const struct qni_problem *p)
@@ -127,7 +108,6 @@ void qni_gemm_numbers(struct qni_gemm *out, const struct qni_problem *p)
     *out = (struct qni_gemm){.batch = batch_a == 1 ? batch_b : batch_a, .sums = 1, .lda = columns_a, .ldb = columns_b};
     out->ta = t->transpose_a;
     out->tb = t->transpose_b;
-    out->accumulate = p->op == &qni_op_matmul_add;
     if (batch_b == 1 && !t->transpose_a && !t->sum_batch) {
         /* One B serves all: the rows of every A are rows of one matrix. */
         rows_a *= batch_a;
@@ -232,20 +212,6 @@ const struct qni_op qni_op_matmul = {
     .outputs = 1,
     .shape = shape,
     .grad = grad,
-    .algos = algos,
-    .tests = tests,
-    .dtypes = "f32",
-};
-
-const struct qni_op qni_op_matmul_add = {
-    .name = "matmul_add",
-    .family = "gemm",
-    .attr_bytes = sizeof(struct qni_matmul),
-    .min_inputs = 3,
-    .max_inputs = 3,
-    .outputs = 0,
-    .updates = 1u << 2,
-    .shape = shape_add,
     .algos = algos,
     .tests = tests,
     .dtypes = "f32",

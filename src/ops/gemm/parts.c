@@ -38,15 +38,6 @@ void qni_gemm_epilogue_operands(struct qni_recorder *r, struct qni_launch *l, co
     qni_in(r, l, present && e->act_grad ? next : 0, QN_F32);
 }
 
-void qni_gemm_result(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
-                     const struct qni_gemm *g)
-{
-    if (g->accumulate)
-        qni_in(r, l, 2, p->in[2].dtype);
-    else
-        qni_out(r, l, 0, p->out[0].dtype);
-}
-
 void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
                         const struct qni_gemm *g, const struct qni_gemm_parts *parts)
 {
@@ -56,7 +47,7 @@ void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const stru
     qni_in(r, l, 0, p->in[0].dtype);
     qni_in(r, l, 1, p->in[1].dtype);
     if (whole)
-        qni_gemm_result(r, l, p, g);
+        qni_out(r, l, 0, p->out[0].dtype);
     else
         qni_scratch(r, l, QN_F32, 0);
     qni_gemm_epilogue_operands(r, l, p, whole);
@@ -90,10 +81,9 @@ void qni_gemm_reduce(struct qni_recorder *r, const struct qni_problem *p, const 
         return;
     l = qni_launch_add(r, "gemm/reduce", "reduce");
     qni_define(r, l, "QN_V", lanes);
-    qni_define(r, l, "QN_ACCUMULATE", g->accumulate);
     qni_gemm_define_epilogue(r, l, &p->epilogue);
     qni_scratch(r, l, QN_F32, 0);
-    qni_gemm_result(r, l, p, g);
+    qni_out(r, l, 0, p->out[0].dtype);
     qni_gemm_epilogue_operands(r, l, p, true);
     qni_i64(r, l, rows);
     qni_i32(r, l, g->N);
