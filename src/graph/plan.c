@@ -536,6 +536,8 @@ static qn_status make(struct making *m)
         goto done;
     m->g = p->g;
     m->g->choices = m->rq->choices;
+    if (m->rq->choices)
+        m->rq->choices->status = QN_OK; /* of this plan, not of one that failed before */
     if ((st = passes(m, map)) || (st = qni_calloc(ctx, &m->algo, m->g->nodes, sizeof(*m->algo))) ||
         (st = qni_share_storage(m->g, m->order, m->nodes, m->root, m->roots, &m->storage_of)) ||
         (st = record(m)) || (st = find_lives(m)))

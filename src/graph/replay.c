@@ -59,7 +59,8 @@ static qn_status prepare(struct qni_plan *p)
 
     if (p->prepare && p->prepared != p->state->version)
         st = qni_exec_run(p->exec, p->dev->queue, 0, 0, p->prepare, 0, NULL, NULL);
-    p->prepared = p->state->version;
+    if (!st)
+        p->prepared = p->state->version;
     return st;
 }
 
