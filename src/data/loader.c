@@ -239,6 +239,7 @@ qn_status qni_loader_create(struct qni_loader **out, qn_dataset *ds, const struc
     l->opt.threads = QNI_MIN(l->opt.threads, l->opt.slots);
     l->samples = opt->drop_remainder ? ds->samples / opt->batch * opt->batch : ds->samples;
     l->batches = l->samples / opt->batch + (l->samples % opt->batch != 0);
+    l->opt.batch = QNI_MIN(l->opt.batch, QNI_MAX(l->samples, 1)); /* slots are of that size */
     if ((st = make_locks(l)) != QN_OK || (st = make_slots(l)) != QN_OK || (st = make_workers(l)) != QN_OK ||
         (st = make_order(l)) != QN_OK || (st = start_workers(l)) != QN_OK)
         goto done;

@@ -182,7 +182,8 @@ struct run {
     struct qni_bar bar;
     qn_progress progress;
     qn_logs logs;
-    float *weight;                 /* [slots, batch] of samples, by class, or NULL */
+    float *weight;                 /* [slots, most] of samples, by class, or NULL */
+    int64_t most;                  /* samples of a batch */
     int64_t target_elements;       /* of a sample */
     float numbers[1 + QN_MAX_METRICS + QN_MAX_OUTPUTS][4];
     cl_event reading;              /* of the meters, or NULL */
@@ -273,8 +274,8 @@ static qn_status prepare_classes(struct run *r)
         (!dense && loss != QN_SPARSE_CATEGORICAL_CROSSENTROPY && loss != QN_BINARY_CROSSENTROPY))
         return qni_error(QN_E_ARG, "weights of %d classes do not fit a loss over %" PRId64 " numbers a sample", o->classes,
                          r->target_elements);
-    return qni_calloc(r->m->ctx, &r->weight, (size_t)loader_slots(o->threads) * (size_t)batch_of(o->batch),
-                      sizeof(*r->weight));
+    r->most = QNI_MIN(batch_of(o->batch), QNI_MAX(qn_dataset_samples(r->train), 1));
+    return qni_calloc(r->m->ctx, &r->weight, (size_t)loader_slots(o->threads) * (size_t)r->most, sizeof(*r->weight));
 }
 
 /* The class of a sample: a number, or where its distribution is largest. */
@@ -294,7 +295,7 @@ static int64_t class_of(const struct run *r, const struct qni_feed *feed, int64_
 /* Weights go into the loader's slot, which is kept until they are uploaded. */
 static qn_status weigh_classes(const struct run *r, const struct qni_batch *b, struct qni_feed *feed)
 {
-    float *weight = r->weight ? r->weight + (int64_t)b->slot * batch_of(r->opt->batch) : NULL;
+    float *weight = r->weight ? r->weight + (int64_t)b->slot * r->most : NULL;
 
     for (int64_t i = 0; weight && i < feed->rows; i++) {
         const int64_t class = class_of(r, feed, i);
