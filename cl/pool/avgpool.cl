@@ -33,7 +33,8 @@ void QN_NAME(avgpool)(__global const QN_T *restrict x, long x0, __global QN_T *r
         for (int q = (int)get_local_id(1); q < Q; q += QN_L1) {
             const int w = q * stride_w - left;
             const int s0 = QN_PAD ? max(0, -w) : 0, s1 = QN_PAD ? min(S, W - w) : S;
-            const float share = 1.0f / (float)(QN_COUNT_PAD ? R * S : max(1, (r1 - r0) * (s1 - s0)));
+            const float share = 1.0f / (QN_COUNT_PAD ? (float)R * (float)S
+                                                     : fmax(1.0f, (float)(r1 - r0) * (float)(s1 - s0)));
 
             for (int k = (int)get_local_id(0) * QN_V; k < C; k += QN_L0 * QN_V) {
                 const int c = min(k, C - QN_V);
@@ -87,7 +88,7 @@ void QN_NAME(avgpool_grad)(__global const QN_T *restrict dy, long dy0, __global 
                         const int x0 = q * stride_w - left;
                         const int wide = QN_COUNT_PAD ? S : min(S, W - x0) - max(0, -x0);
 
-                        g += qn_vload(dy, (((long)n * P + p) * Q + q) * C + c) * (1.0f / (float)(high * wide));
+                        g += qn_vload(dy, (((long)n * P + p) * Q + q) * C + c) * (1.0f / ((float)high * (float)wide));
                     }
                 }
 #if QN_ACT_GRAD

@@ -236,8 +236,9 @@ qn_val qni_variable_add(qn_graph *g, const struct qni_variable *variable)
     for (size_t i = 0; i < g->variables; i++)
         if (!strcmp(g->variable[i].name, variable->name))
             return qni_graph_fail(g, qni_error(QN_E_ARG, "there are two variables %s", variable->name));
-    if ((st = qni_shape_elements(&variable->shape, variable->dtype, &n)) ||
-        (st = qni_strdup(g->ctx, &copy.name, variable->name)) ||
+    if ((st = qni_shape_elements(&variable->shape, variable->dtype, &n)))
+        qni_error_prefix("variable %s: ", variable->name);
+    if (st || (st = qni_strdup(g->ctx, &copy.name, variable->name)) ||
         (variable->values && (st = qni_calloc(g->ctx, &values, (size_t)n, sizeof(*values)))) ||
         (st = qni_reserve(g->ctx, &g->variable, &g->variable_capacity, g->variables, sizeof(*g->variable))) ||
         (st = value_add(g, &v, &copy.value))) {
@@ -273,7 +274,9 @@ qn_val qni_input_add(qn_graph *g, const char *name, qn_dtype dtype, const qn_sha
 
     if (g->status)
         return (qn_val){ 0 };
-    if ((st = qni_shape_elements(&v.shape, dtype, &n)) || (st = qni_strdup(g->ctx, &input.name, name)) ||
+    if ((st = qni_shape_elements(&v.shape, dtype, &n)))
+        qni_error_prefix("input %s: ", name);
+    if (st || (st = qni_strdup(g->ctx, &input.name, name)) ||
         (st = qni_reserve(g->ctx, &g->input, &g->input_capacity, g->inputs, sizeof(*g->input))) ||
         (st = value_add(g, &v, &input.value))) {
         qni_free(g->ctx, &input.name);

@@ -1,6 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * From a concrete graph to launches whose every argument is bound. */
+#include <inttypes.h>
+
 #include "graph/passes.h"
 
 /* What making a plan needs and the plan does not keep. */
@@ -95,6 +97,7 @@ static qn_status record_node(struct making *m, int at, const int *readers)
             p.unwanted |= 1u << k;
     if (!(algo = qni_algo_choose(&p)))
         return QN_E_UNSUPPORTED;
+    m->recorder.of = m->prepare.of = node->op->name;
     if (algo->sizes)
         algo->sizes(&p, &sizes);
     if ((st = add_temporary(m, sizes.scratch, at, false, &scratch)))
@@ -243,6 +246,21 @@ static qn_status grow_arena(struct qni_plan *p, const size_t *bytes, size_t chun
     return QN_OK;
 }
 
+/* The arena would refuse it too, but not say what it is for. */
+static qn_status check_life(const struct making *m, const struct qni_life *l)
+{
+    const struct qni_node *node = &m->g->node[m->order[l->first]];
+    const uint64_t most = m->plan->dev->caps.alloc_bytes;
+
+    if (l->bytes <= most)
+        return QN_OK;
+    qni_error(QN_E_DEVICE_MEMORY, "%s: one buffer of %zu bytes is needed, the device's largest has %" PRIu64, node->op->name,
+              l->bytes, most);
+    if (m->g->label[node->label])
+        qni_error_prefix("%s: ", m->g->label[node->label]);
+    return QN_E_DEVICE_MEMORY;
+}
+
 static qn_status place_lives(struct making *m)
 {
     const qn_context *ctx = m->g->ctx;
@@ -256,6 +274,8 @@ static qn_status place_lives(struct making *m)
         goto done;
     for (size_t i = 1; i < n; i++)
         if (m->life[i].first >= 0 && m->life[i].bytes) {
+            if ((st = check_life(m, &m->life[i])))
+                goto done;
             live[lives] = m->life[i];
             index[lives++] = i;
         }
@@ -395,8 +415,10 @@ static qn_status make_inputs(struct making *m)
         in->shape = v->shape;
         in->bytes = value_bytes(v);
         for (int s = 0; s < QNI_PLAN_SLOTS; s++)
-            if ((st = qni_storage_create_alone(&in->storage[s], p->dev, in->bytes)))
+            if ((st = qni_storage_create_alone(&in->storage[s], p->dev, in->bytes))) {
+                qni_error_prefix("input %s: ", m->g->input[i].name);
                 return st;
+            }
     }
     for (int s = 0; s < QNI_PLAN_SLOTS; s++)
         if ((st = qni_storage_create_alone(&p->step[s], p->dev, QNI_BLOCK_WORDS * sizeof(uint32_t))))

@@ -1,6 +1,9 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include "ops/op.h"
 
+/* More than any device holds. What algorithms work out from sizes below it fits in 64 bits, with room to round up. */
+#define MOST_BYTES (INT64_C(1) << 48)
+
 const struct qni_op *qni_op_find(const char *name)
 {
     for (size_t i = 0; qni_ops[i]; i++)
@@ -9,9 +12,30 @@ const struct qni_op *qni_op_find(const char *name)
     return NULL;
 }
 
+/* Also of an empty operand, whose other axes still make strides. */
+static qn_status check_size(const struct qni_op *op, const char *what, int i, const struct qni_desc *d)
+{
+    qn_shape full = d->shape;
+    int64_t n = 0;
+    char text[160];
+    qn_status st;
+
+    for (int a = 0; a < full.rank && a < QN_MAX_RANK; a++)
+        full.dim[a] = full.dim[a] ? full.dim[a] : 1;
+    st = qni_shape_elements(&full, d->dtype, &n);
+    if (st)
+        qni_error_prefix("%s: %s %d: ", op->name, what, i);
+    else if (n > MOST_BYTES / (int64_t)qn_dtype_bytes(d->dtype))
+        st = qni_error(QN_E_SHAPE, "%s: %s %d: %s has more than 2^48 bytes", op->name, what, i,
+                       qni_shape_text(&full, text, sizeof(text)));
+    return st;
+}
+
 qn_status qni_problem_init(struct qni_problem *p, const struct qni_op *op, const void *attr, const struct qni_desc *in,
                            int inputs, unsigned absent)
 {
+    qn_status st;
+
     memset(p, 0, sizeof(*p));
     p->op = op;
     p->attr = attr;
@@ -21,16 +45,16 @@ qn_status qni_problem_init(struct qni_problem *p, const struct qni_op *op, const
     p->inputs = inputs;
     p->outputs = op->outputs;
     for (int i = 0; i < inputs; i++) {
-        int64_t n;
-        qn_status st;
-
         if (absent & 1u << i)
             continue;
         p->in[i] = in[i];
-        if ((st = qni_shape_elements(&in[i].shape, in[i].dtype, &n)))
+        if ((st = check_size(op, "input", i, &in[i])))
             return st;
     }
-    return op->shape(p);
+    st = op->shape(p);
+    for (int i = 0; i < p->outputs && !st; i++)
+        st = check_size(op, "output", i, &p->out[i]);
+    return st;
 }
 
 const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name)

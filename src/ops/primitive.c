@@ -24,6 +24,7 @@ int qni_bind_index(const struct qni_arg *arg)
 
 static void record(struct qn_op *o, struct qni_recorder *r)
 {
+    r->of = o->problem.op->name;
     if (o->algo->sizes)
         o->algo->sizes(&o->problem, &o->sizes);
     for (int i = 0; i < o->problem.inputs; i++)

@@ -4,6 +4,9 @@
 
 #include "program/program.h"
 
+/* Room for a kernel to round up, and to step beyond the end once. */
+#define MOST_INT (INT32_MAX - (1 << 24))
+
 void qni_recorder_init(struct qni_recorder *r, const qn_context *ctx)
 {
     memset(r, 0, sizeof(*r));
@@ -194,10 +197,18 @@ void qni_device_block(struct qni_recorder *r, struct qni_launch *l)
     add_tensor(r, l, QNI_ARG_DEVICE, 0, QN_I32, 0);
 }
 
+/* Sticks, and says of which operation. */
+static void refuse(struct qni_recorder *r, qn_status status)
+{
+    r->status = status;
+    if (r->of)
+        qni_error_prefix("%s: ", r->of);
+}
+
 void qni_i32(struct qni_recorder *r, struct qni_launch *l, int64_t v)
 {
-    if (!r->status && (v < INT32_MIN || v > INT32_MAX))
-        r->status = qni_error(QN_E_UNSUPPORTED, "kernel %s: a size of %" PRId64 " does not fit in 32 bits", l->kernel, v);
+    if (!r->status && (v < INT32_MIN || v > MOST_INT))
+        refuse(r, qni_error(QN_E_UNSUPPORTED, "kernel %s: a size is %" PRId64 ", the most is %d", l->kernel, v, MOST_INT));
     add_arg(r, l, QNI_ARG_I32)->i = v;
 }
 
@@ -227,7 +238,7 @@ void qni_grid(struct qni_recorder *r, struct qni_launch *l, int dims, const int6
         size_t global = 0;
 
         if (!r->status && (n < 0 || m < 1 || qni_mul_overflows((size_t)n, (size_t)m, &global)))
-            r->status = qni_error(QN_E_INTERNAL, "kernel %s: a grid of %" PRId64 " groups of %" PRId64, l->kernel, n, m);
+            refuse(r, qni_error(QN_E_INTERNAL, "kernel %s: a grid of %" PRId64 " groups of %" PRId64, l->kernel, n, m));
         l->global[i] = global;
         l->local[i] = (size_t)m;
         qni_define(r, l, names[i], m);

@@ -72,6 +72,7 @@ struct qni_loop { int first, last; int64_t times; bool reverse; }; /* launches [
 
 struct qni_recorder {
     const qn_context *ctx;
+    const char *of;      /* operation, for messages; or NULL */
     struct qni_launch *launch;
     size_t launches, capacity;
     struct qni_loop *loop;
@@ -112,7 +113,7 @@ void qni_scratch(struct qni_recorder *r, struct qni_launch *l, qn_dtype dtype, i
 void qni_packed(struct qni_recorder *r, struct qni_launch *l, int input, qn_dtype dtype, int64_t extra);
 void qni_step(struct qni_recorder *r, struct qni_launch *l);         /* __global const qn_step * : see step.clh */
 void qni_device_block(struct qni_recorder *r, struct qni_launch *l);
-void qni_i32(struct qni_recorder *r, struct qni_launch *l, int64_t v);  /* checked to fit */
+void qni_i32(struct qni_recorder *r, struct qni_launch *l, int64_t v);  /* checked to fit, with room to round up */
 void qni_i64(struct qni_recorder *r, struct qni_launch *l, int64_t v);
 void qni_f32(struct qni_recorder *r, struct qni_launch *l, float v);
 void qni_local(struct qni_recorder *r, struct qni_launch *l, size_t bytes);

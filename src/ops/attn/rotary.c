@@ -30,10 +30,12 @@ static qn_status shape(struct qni_problem *p)
     if (p->in[0].dtype != QN_F32 || x->rank != 4)
         return qni_error(QN_E_SHAPE, "%s: x is %s %s, expected f32 [batch, time, heads, size]", p->op->name,
                          qn_dtype_name(p->in[0].dtype), qni_shape_text(x, text, sizeof(text)));
-    if (t->dims < 0 || rotated(p) % 2 || rotated(p) > x->dim[3] || !(t->base > 0) || qni_elements(x) > INT64_MAX / 8 ||
-        x->dim[2] * x->dim[3] > INT32_MAX || x->dim[1] > INT32_MAX)
+    if (t->dims < 0 || rotated(p) % 2 || rotated(p) > x->dim[3] || !(t->base > 0))
         return qni_error(QN_E_ARG, "%s: %lld elements of %lld are turned, expected an even number; base %g", p->op->name,
                          (long long)rotated(p), (long long)x->dim[3], (double)t->base);
+    if (x->dim[2] * x->dim[3] > INT32_MAX || x->dim[1] > INT32_MAX)
+        return qni_error(QN_E_SHAPE, "%s: %s has 2^31 steps, or elements of a step", p->op->name,
+                         qni_shape_text(x, text, sizeof(text)));
     if (given(p, 1) && (p->in[1].dtype != QN_I32 || s->rank != 1 || (s->dim[0] != 1 && s->dim[0] != x->dim[0])))
         return qni_error(QN_E_SHAPE, "%s: the position is %s %s, expected i32, one or one for each sample", p->op->name,
                          qn_dtype_name(p->in[1].dtype), qni_shape_text(s, text, sizeof(text)));

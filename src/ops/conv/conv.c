@@ -312,6 +312,6 @@ void qni_conv_work(const struct qni_problem *p, struct qni_launch *l)
     for (int i = 0; i < p->inputs; i++)
         elements += p->absent >> i & 1 ? 0 : (uint64_t)qni_elements(&p->in[i].shape);
     elements += (uint64_t)qni_elements(&p->out[0].shape);
-    qni_work(l, 2 * (uint64_t)(g.N * g.P * g.Q) * (uint64_t)(g.K * g.group_c) * (uint64_t)(g.R * g.S),
+    qni_work(l, 2 * (uint64_t)(g.N * g.P * g.Q) * (uint64_t)(g.K * g.group_c) * (uint64_t)g.R * (uint64_t)g.S,
              elements * qn_dtype_bytes(p->in[0].dtype));
 }

@@ -83,6 +83,7 @@ static void choose_blocks(struct blocks *b, const struct qni_gemm *g, int units)
 static void choose(struct blocks *b, const struct qni_gemm *g, const struct qni_problem *p)
 {
     const int64_t units = QNI_MAX((int64_t)p->caps->units, 1);
+    const double work = (double)g->M * (double)g->N * (double)g->K * (double)g->batch * (double)g->sums;
     int64_t tiles, splits;
 
     b->lanes = QNI_MAX(p->caps->vector, 4);
@@ -93,7 +94,7 @@ static void choose(struct blocks *b, const struct qni_gemm *g, const struct qni_
     b->kc = g->ta ? STEP_K_ACROSS : STEP_K;
     tiles = qni_ceil_div(g->M, b->rows) * qni_ceil_div(g->N, panel(b)) * g->batch * g->sums;
     splits = tiles >= 2 * units ? 1 : 2 * units / tiles;
-    splits = QNI_MIN(splits, QNI_MIN(g->K / SPLIT_K, g->M * g->N * g->K * g->batch * g->sums / SPLIT_WORK));
+    splits = QNI_MIN(splits, QNI_MIN(g->K / SPLIT_K, (int64_t)QNI_MIN(work / SPLIT_WORK, INT32_MAX)));
     qni_gemm_cut(&b->parts, g, splits, b->kc);
     choose_blocks(b, g, (int)units);
     b->kc = QNI_MIN(b->kc, QNI_MAX(b->parts.split_k, 1));

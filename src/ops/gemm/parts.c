@@ -74,7 +74,7 @@ void qni_gemm_reduce(struct qni_recorder *r, const struct qni_problem *p, const 
     const bool cpu = p->caps->shape == QNI_CPU_SHAPED;
     const int64_t lanes = cpu ? QNI_MAX(p->caps->vector, 4) : 1, local = cpu ? 1 : 64, rows = g->batch * g->M;
     const int64_t all = rows * qni_ceil_div(g->N, lanes);
-    const int64_t each = cpu ? QNI_MAX(qni_ceil_div(all, 4 * (int64_t)p->caps->units), 256) : 1;
+    const int64_t each = cpu ? QNI_MIN(QNI_MAX(qni_ceil_div(all, 4 * (int64_t)p->caps->units), 256), INT32_MAX / 2) : 1;
     struct qni_launch *l;
 
     if (parts->parts == 1)
@@ -88,7 +88,7 @@ void qni_gemm_reduce(struct qni_recorder *r, const struct qni_problem *p, const 
     qni_i64(r, l, rows);
     qni_i32(r, l, g->N);
     qni_i32(r, l, parts->parts);
-    qni_i32(r, l, QNI_MIN(each, INT32_MAX));
+    qni_i32(r, l, each);
     qni_f32(r, l, p->epilogue.alpha);
     qni_grid(r, l, 1, &(int64_t){qni_ceil_div(qni_ceil_div(all, each), local)}, &local);
     qni_work(l, (uint64_t)(parts->parts * rows * g->N), sizeof(float) * (uint64_t)((parts->parts + 1) * rows * g->N));

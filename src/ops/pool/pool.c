@@ -157,7 +157,7 @@ void qni_pool_finish(struct qni_pool_launch *pl, const struct qni_problem *p, st
             local[0] *= 2;
         local[1] = GROUP_ITEMS / local[0];
     } else if (columns * g->C > 0) {
-        pl->rows_each = qni_ceil_div(ITEM_ELEMENTS, columns * g->C * QNI_MIN(g->R * g->S, 64));
+        pl->rows_each = qni_ceil_div(ITEM_ELEMENTS, columns * g->C * QNI_MIN((int64_t)g->R * g->S, 64));
     }
     qni_i32(r, l, pl->rows);
     qni_i32(r, l, pl->rows_each);

@@ -42,7 +42,8 @@ static qn_status shape(struct qni_problem *p)
     if (p->in[0].dtype != QN_F32 && p->in[0].dtype != QN_I32)
         return qni_error(QN_E_ARG, "the index of an extremum of %s values: cast them first", qn_dtype_name(p->in[0].dtype));
     if (!as_block(&p->in[0].shape, attr->axes, &a, &l, &b) || l > INT32_MAX)
-        return qni_error(QN_E_UNSUPPORTED, "the index of an extremum is taken over neighbouring axes of less than 2^31 elements");
+        return qni_error(QN_E_UNSUPPORTED, "%s: the index of an extremum is taken over neighbouring axes of less than 2^31 "
+                                            "elements", p->op->name);
     return QN_OK;
 }
 

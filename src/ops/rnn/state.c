@@ -39,8 +39,8 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     struct qni_launch *l;
 
     if (rows > most && !r->status)
-        r->status = qni_error(QN_E_SHAPE, "a batch of %lld samples meets states of at most %lld", (long long)rows,
-                              (long long)most);
+        r->status = qni_error(QN_E_SHAPE, "%s: a batch of %lld samples meets states of at most %lld", p->op->name,
+                              (long long)rows, (long long)most);
     if (!n)
         return;
     l = qni_launch_add(r, "rnn/copy", "copy");

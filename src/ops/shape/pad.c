@@ -7,7 +7,6 @@ static qn_status shape(struct qni_problem *p)
 {
     const struct qni_pad *d = p->attr;
     qn_shape *y = &p->out[0].shape;
-    int64_t n;
 
     p->outputs = 1;
     p->out[0] = p->in[0];
@@ -18,7 +17,7 @@ static qn_status shape(struct qni_problem *p)
             return qni_error(QN_E_SHAPE, "padding of %lld and %lld", (long long)d->before[a], (long long)d->after[a]);
         y->dim[a] += d->before[a] + d->after[a];
     }
-    return qni_shape_elements(y, p->out[0].dtype, &n);
+    return QN_OK;
 }
 
 static qn_status grad(struct qni_grad *c)

@@ -47,7 +47,7 @@ static void as_copy(const struct qni_slice *s, const qn_shape *whole, struct qni
     c->rank = whole->rank;
     for (int a = 0; a < c->rank; a++) {
         c->dim[a] = part.dim[a];
-        c->in_stride[a] = stride[a] * (a < s->axes ? s->step[a] : 1);
+        c->in_stride[a] = stride[a] * (a < s->axes && part.dim[a] > 1 ? s->step[a] : 1); /* one element: any step */
         c->in_at += stride[a] * first[a];
     }
 }
