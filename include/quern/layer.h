@@ -183,6 +183,7 @@ typedef struct qn_embedding_opt {
     float l1;               /**< regulariser: times the sum of the absolute values, added to the loss */
     float l2;               /**< regulariser: times the sum of the squares */
     bool frozen;            /**< the table is not trained */
+    bool lazy;              /**< a step updates only the rows its batch uses: see docs/api/embedding.md */
     const char *reuse;      /**< use the table of the layer of that name instead of a new one */
     const char *name;       /**< default "embedding", "embedding_1", ... */
     uintptr_t reserved[4];  /**< must be zero */

@@ -66,6 +66,7 @@ struct qni_variable {
     bool trainable;
     float l1, l2;          /* regulariser: loss += l1*sum|w| + l2*sum(w*w) */
     bool no_decay;         /* left out of weight decay (biases, norms), as Keras's exclude_from_weight_decay */
+    bool lazy;             /* a table of which a step updates only the rows that it gathers */
     int32_t value;         /* its QNI_VALUE_STATE */
 };
 

@@ -6,20 +6,26 @@ static bool trained(const struct qni_variable *v)
     return v->trainable && v->dtype == QN_F32;
 }
 
-/* Where each variable goes: the trained ones side by side in one storage, those that weight decay may leave alone behind
- * the others; the rest in another. */
+/* Trained variables lie in this order: those that weight decay may leave alone, and those of which a step updates a part,
+ * are behind the others. */
+static size_t rank(const struct qni_variable *v)
+{
+    return !trained(v) ? 0 : v->lazy ? 2 : v->no_decay;
+}
+
+/* Where each variable goes: the trained ones side by side in one storage; the rest in another. */
 static qn_status lay_out(struct qni_state *s, size_t *weights, size_t *other)
 {
     size_t align = s->dev->caps.align_bytes;
 
     *weights = *other = 0;
-    for (size_t k = 0; k < 2 * s->variables; k++) {
+    for (size_t k = 0; k < 3 * s->variables; k++) {
         const size_t i = k % s->variables;
         const struct qni_variable *v = &s->g->variable[i];
         size_t *total = trained(v) ? weights : other;
         size_t bytes = (size_t)qni_elements(&v->shape) * qn_dtype_bytes(v->dtype), end;
 
-        if ((trained(v) && v->no_decay) != (k >= s->variables))
+        if (rank(v) != k / s->variables)
             continue;
         s->place[i].offset = *total;
         if (qni_add_overflows(*total, bytes, &end) || qni_add_overflows(end, align - 1, &end))

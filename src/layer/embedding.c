@@ -12,7 +12,7 @@ static const struct qni_field fields[] = {
     FIELD(QNI_FIELD_INT, words), FIELD(QNI_FIELD_INT, units), FIELD(QNI_FIELD_BOOL, mask_zero),
     FIELD(QNI_FIELD_BOOL, padding), FIELD(QNI_FIELD_INT, padding_index), FIELD(QNI_FIELD_INIT, init),
     FIELD(QNI_FIELD_FLOAT, init_scale), FIELD(QNI_FIELD_FLOAT, l1), FIELD(QNI_FIELD_FLOAT, l2),
-    FIELD(QNI_FIELD_BOOL, frozen), { 0 }
+    FIELD(QNI_FIELD_BOOL, frozen), FIELD(QNI_FIELD_BOOL, lazy), { 0 }
 };
 
 static qn_val whole_number(qn_model *m, float v)
@@ -31,11 +31,14 @@ static qn_val build(qn_model *m, struct qni_layer *l, const qn_val *in, int n)
         return qni_layer_fail(m, qni_error(QN_E_ARG, "a table of %d words with %d units", o->words, o->units));
     if (o->padding && (o->padding_index < 0 || o->padding_index >= o->words))
         return qni_layer_fail(m, qni_error(QN_E_ARG, "padding_index is %d, expected 0 to %d", o->padding_index, o->words - 1));
+    if (o->lazy && (o->l1 != 0.0f || o->l2 != 0.0f))
+        return qni_layer_fail(m, qni_error(QN_E_ARG, "a lazy table has no regulariser: that one touches every row"));
     if (!qni_layer_rank(m, index, 1, QN_MAX_RANK - 1, &s))
         return (qn_val){ 0 };
     table = qni_layer_weight(m, l, &(struct qni_weight){
         .name = "embeddings", .shape = qni_shape(2, (int64_t)o->words, (int64_t)o->units), .init = o->init,
-        .init_default = QN_INIT_UNIFORM, .init_scale = o->init_scale, .l1 = o->l1, .l2 = o->l2, .trained = !o->frozen });
+        .init_default = QN_INIT_UNIFORM, .init_scale = o->init_scale, .l1 = o->l1, .l2 = o->l2, .trained = !o->frozen,
+        .lazy = o->lazy });
     if (!m->g->status && qni_value_get(m->g, index)->dtype != QN_I64)
         index = qn_graph_cast(m->g, index, QN_I32);
     if (o->padding) /* an index outside the table gives zeros and has no gradient */

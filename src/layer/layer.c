@@ -187,7 +187,7 @@ qn_val qni_layer_weight(qn_model *m, struct qni_layer *l, const struct qni_weigh
 {
     struct qni_variable v = { .dtype = QN_F32, .shape = w->shape, .init = w->init ? w->init : w->init_default,
                               .a = w->init_scale, .values = w->values, .trainable = w->trained, .l1 = w->l1, .l2 = w->l2,
-                              .no_decay = w->no_decay };
+                              .no_decay = w->no_decay, .lazy = w->lazy };
     char name[160];
 
     if (m->g->status)

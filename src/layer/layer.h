@@ -78,7 +78,7 @@ struct qni_weight {
     qn_init init, init_default;
     const float *values;         /* what it begins with instead; NULL: by init */
     float init_scale, l1, l2;
-    bool trained, no_decay;
+    bool trained, no_decay, lazy;
 };
 qn_val qni_layer_weight(qn_model *m, struct qni_layer *l, const struct qni_weight *w);
 /* Shape of x with QN_ANY where a size is not fixed; fails unless rank is in [least, most]. */

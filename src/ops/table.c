@@ -19,9 +19,8 @@ extern const struct qni_op qni_op_layer_norm, qni_op_layer_norm_grad, qni_op_rms
 extern const struct qni_op qni_op_gru, qni_op_gru_grad, qni_op_gru_before, qni_op_gru_before_grad, qni_op_lstm,
     qni_op_lstm_grad, qni_op_simple_rnn, qni_op_simple_rnn_grad, qni_op_state_load, qni_op_state_store;
 extern const struct qni_op qni_op_softmax, qni_op_softmax_grad;
-extern const struct qni_op qni_op_concat, qni_op_gather, qni_op_one_hot, qni_op_pad, qni_op_reshape, qni_op_scatter_add,
-    qni_op_slice,
-    qni_op_tile, qni_op_transpose, qni_op_unslice;
+extern const struct qni_op qni_op_concat, qni_op_gather, qni_op_mark, qni_op_one_hot, qni_op_pad, qni_op_reshape,
+    qni_op_scatter_add, qni_op_slice, qni_op_tile, qni_op_transpose, qni_op_unslice;
 
 const struct qni_op *const qni_ops[] = {
     &qni_op_attention, &qni_op_attention_grad, &qni_op_cache_append, &qni_op_rotary,
@@ -38,8 +37,8 @@ const struct qni_op *const qni_ops[] = {
     &qni_op_gru, &qni_op_gru_grad, &qni_op_gru_before, &qni_op_gru_before_grad, &qni_op_lstm, &qni_op_lstm_grad,
     &qni_op_simple_rnn, &qni_op_simple_rnn_grad, &qni_op_state_load, &qni_op_state_store,
     &qni_op_softmax, &qni_op_softmax_grad,
-    &qni_op_concat, &qni_op_gather, &qni_op_one_hot, &qni_op_pad, &qni_op_reshape, &qni_op_scatter_add, &qni_op_slice,
-    &qni_op_tile, &qni_op_transpose, &qni_op_unslice,
+    &qni_op_concat, &qni_op_gather, &qni_op_mark, &qni_op_one_hot, &qni_op_pad, &qni_op_reshape,
+    &qni_op_scatter_add, &qni_op_slice, &qni_op_tile, &qni_op_transpose, &qni_op_unslice,
     &qni_op_matmul,
     NULL
 };

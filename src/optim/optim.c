@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "ops/optim/optim.h"
+#include "ops/shape/shape.h"
 #include "optim/optim.h"
 
 qn_optimizer qn_sgd(float lr)
@@ -149,6 +150,54 @@ static void clip_norms(qn_graph *g, qn_val gradients, float limit, const struct 
     qni_node_add(g, &qni_op_clip_norms, &(struct qni_clip_norms){ limit }, in, 2, NULL);
 }
 
+/* 1 for each row that the variable's gathers take, or id 0 where something else reads the variable, or too many do. */
+static qn_val used_rows(qn_graph *g, const struct qni_variable *v)
+{
+    qn_val index[QNI_MAX_IN];
+    int n = 0;
+
+    for (size_t i = 0; i < g->nodes; i++)
+        for (int k = 0; k < g->node[i].inputs; k++) {
+            const struct qni_node *node = &g->node[i];
+            const struct qni_gather *t = node->attr;
+
+            if (node->in[k] != v->value)
+                continue;
+            if (node->op != &qni_op_gather || k || t->axis || n == QNI_MAX_IN)
+                return (qn_val){ 0 };
+            index[n++].id = node->in[1];
+        }
+    return n ? qni_node_add(g, &qni_op_mark, &(struct qni_mark){ v->shape.dim[0] }, index, n, NULL) : (qn_val){ 0 };
+}
+
+/* One node for all variables but the lazy ones, which lie behind the others, and one for each of those. */
+static void append_rule(qn_graph *g, const struct qni_op *op, const struct qni_update *attr, qn_val in[7],
+                        const struct qni_segment_table *segments)
+{
+    struct qni_update a = *attr;
+    bool lazy = false;
+
+    for (size_t i = 0; i < segments->n; i++)
+        if (segments->variable[i]->lazy && (!lazy || segments->first[i] < a.count)) {
+            a.count = segments->first[i];
+            lazy = true;
+        }
+    if (!lazy || a.count)
+        qni_node_add(g, op, &a, in, 6, NULL);
+    for (size_t i = 0; i < segments->n; i++) {
+        const struct qni_variable *v = segments->variable[i];
+
+        if (!v->lazy || !segments->count[i])
+            continue;
+        a.first = segments->first[i];
+        a.count = segments->count[i];
+        a.units = a.count / v->shape.dim[0];
+        a.decay_end = -1;
+        in[6] = used_rows(g, v);
+        qni_node_add(g, op, &a, in, 7, NULL);
+    }
+}
+
 static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gradients, const qn_val *slot, qn_val device,
                         const struct qni_segment_table *segments)
 {
@@ -156,7 +205,7 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
     struct qni_update attr;
     const struct qni_op *op = qni_optimizer_rule(o, &attr);
     unsigned slots = qni_update_slots(op, &attr);
-    qn_val in[6] = { weights, gradients }, scale = { 0 };
+    qn_val in[7] = { weights, gradients }, scale = { 0 };
     int next = 0;
 
     for (size_t i = 0; o->decay_matrices_only && i < segments->n; i++) /* those that do not decay lie behind the others */
@@ -170,7 +219,7 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
     if (o->global_clip_norm > 0.0f)
         scale = norm_scale(g, gradients, o->global_clip_norm);
     in[5] = scale;
-    qni_node_add(g, op, &attr, in, 6, NULL);
+    append_rule(g, op, &attr, in, segments);
     qni_node_add(g, &qni_op_advance, NULL, &device, 1, NULL);
     return qni_graph_status(g);
 }

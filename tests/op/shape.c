@@ -230,6 +230,22 @@ static void crowded(const struct qni_problem *p, double *const *in)
     stray(p, in);
 }
 
+static void ref_mark(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
+{
+    const int64_t rows = qni_elements(&p->out[0].shape);
+
+    for (int64_t e = 0; e < rows; e++)
+        out[0][e] = scale[0][e] = 0;
+    for (int k = 0; k < p->inputs; k++)
+        for (int64_t i = 0; i < qni_elements(&p->in[k].shape); i++) {
+            int64_t row = wrapped(in[k][i], rows);
+
+            if (row >= 0)
+                out[0][row] = 1;
+        }
+    terms[0] = 0;
+}
+
 #define F32(...) optest_f32(__VA_ARGS__)
 #define ONE(o, r, n, t, x, ...) \
     {.name = n, .op = &qni_op_##o, .attr = &(const struct qni_##o)t, .inputs = 1, .in = {x}, .ref = r, __VA_ARGS__}
@@ -362,6 +378,11 @@ static void by_index(void)
          .in = {F32(3, 2, 2048, 1), optest_desc(QN_I64, 1, 2048)}, .attr = &(const struct qni_scatter_add){.axis = 1,
          .has_shape = 1, .shape = {.rank = 3, .dim = {2, 70001, 1}}}, .ref = ref_scatter,
          .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .fill_max = {0, 70001}, .prepare = crowded},
+        {.name = "two", .op = &qni_op_mark, .inputs = 2, .in = {optest_desc(QN_I32, 2, 30, 70), optest_desc(QN_I64, 1, 5)},
+         .attr = &(const struct qni_mark){4000}, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {4000, 4000},
+         .prepare = stray, .ref = ref_mark},
+        {.name = "no index", .op = &qni_op_mark, .inputs = 1, .in = {optest_desc(QN_I32, 1, 0)},
+         .attr = &(const struct qni_mark){7}, .fill = {OPTEST_INTEGER}, .ref = ref_mark},
         {.name = "labels", .op = &qni_op_one_hot, .attr = &(const struct qni_one_hot){10}, .inputs = 1,
          .in = {optest_desc(QN_I32, 1, 33)},
          .fill = {OPTEST_INTEGER}, .fill_max = {10}, .ref = ref_one_hot},

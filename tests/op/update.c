@@ -91,11 +91,16 @@ static const struct {
 static void ref(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
 {
     const struct qni_update *t = p->attr;
-    const int64_t n = qni_elements(&p->in[0].shape);
+    const bool rows = p->inputs > 6 && in[6];
+    const int64_t n = qni_elements(&p->in[0].shape), behind = t->count ? t->first + t->count : n;
+    const int64_t end = rows ? t->first + qni_elements(&p->in[6].shape) * t->units : behind;
 
     (void)out;
     (void)scale;
-    for (int64_t i = 0; i < n; i++) {
+    terms[0] = 8;
+    for (int64_t i = t->first; i < end; i++) {
+        if (rows && in[6][(i - t->first) / t->units] == 0)
+            continue;
         double w = in[0][i], g = in[1][i] * (p->inputs > 5 && in[5] ? in[5][0] : 1), s[3] = {0};
 
         if (t->clipvalue > 0)
@@ -112,7 +117,6 @@ static void ref(const struct qni_problem *p, double *const *in, double **out, do
             if (p->inputs > 2 + k && in[2 + k])
                 in[2 + k][i] = s[k];
     }
-    terms[0] = 8;
 }
 
 static void count(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
@@ -128,6 +132,14 @@ static void count(const struct qni_problem *p, double *const *in, double **out, 
     {.name = n, .op = &qni_op_##rule, .attr = &(const struct qni_update){__VA_ARGS__}, .inputs = count, \
      .in = {{QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {0}}}, \
      .fill = {OPTEST_UNIFORM, OPTEST_UNIFORM, OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE}, \
+     .absent = without, .ref = ref, .step = step_block, .device = device_block, .slack = 4}
+/* The same, but only some of the rows behind `first`. */
+#define ROWS(n, rule, N, without, used, ...) \
+    {.name = n, .op = &qni_op_##rule, .attr = &(const struct qni_update){__VA_ARGS__}, .inputs = 7, \
+     .in = {{QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {1, {N}}}, {QN_F32, {0}}, \
+            {QN_I32, {1, {used}}}}, \
+     .fill = {OPTEST_UNIFORM, OPTEST_UNIFORM, OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE, OPTEST_POSITIVE, \
+              OPTEST_ZERO_ONE}, \
      .absent = without, .ref = ref, .step = step_block, .device = device_block, .slack = 4}
 #define ADAM .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-7f
 
@@ -145,6 +157,10 @@ static const struct optest_case cases[] = {
     CASE("some decay", adam, 100, 0, 4, ADAM, .weight_decay = 0.5f, .decay_end = 37),
     CASE("amsgrad", adam, 333, 0, 5, ADAM, .amsgrad = 1),
     CASE("betas 0", adam, 33, 0, 4, .epsilon = 1e-3f),
+    CASE("a part", adam, 100, 0, 4, ADAM, .weight_decay = 0.5f, .decay_end = 37, .first = 5, .count = 77),
+    ROWS("rows", sgd, 1025, 0x38, 64, .momentum = 0.9f, .weight_decay = 0.25f, .decay_end = -1, .first = 64, .units = 15),
+    ROWS("rows", adam, 20011, 0x30, 151, ADAM, .decay_end = -1, .first = 11, .units = 130),
+    ROWS("no rows", adam, 20011, 0x30, 0, ADAM, .decay_end = -1, .units = 130),
     CASE("plain", rmsprop, 100, 0, 3, .rho = 0.9f, .epsilon = 1e-7f),
     CASE("momentum", rmsprop, 100, 8, 5, .rho = 0.9f, .epsilon = 1e-7f, .momentum = 0.9f),
     CASE("plain", adagrad, 100, 0, 3, .epsilon = 1e-7f),

@@ -191,7 +191,7 @@ qn_status qni_append_training(qn_graph *g, const struct qni_plan_request *rq, co
             if (g->variable[i].trainable && g->variable[i].dtype == QN_F32) {
                 first[n] = (int64_t)(rq->state->place[i].offset / sizeof(float));
                 count[n] = qni_elements(&g->variable[i].shape);
-                variable[n] = &rq->graph->variable[i];
+                variable[n] = &g->variable[i];
                 wrt[n++].id = g->variable[i].value;
             }
     } else {

@@ -17,10 +17,13 @@ struct qni_update {
     float clipvalue;       /* 0: none; the scaled gradient is clamped to +- clipvalue */
     int32_t nesterov, amsgrad, centered;
     int64_t decay_end;     /* elements from here on do not decay; -1: all do */
+    int64_t first, count;  /* elements that are updated; count 0: all behind first */
+    int64_t units;         /* of a row; only with `used` */
 };
 
 /* Inputs of all: w (updated), g, slot 0, slot 1, slot 2 (updated, absent where the rule has none), scale (a number that
- * g is multiplied by; may be absent). No outputs.
+ * g is multiplied by; may be absent), used (i32 [rows], may be absent: only rows of `units` elements where it is not 0 are
+ * touched, from `first` on). No outputs.
  *   sgd      slot 0 momentum, only where momentum is not 0
  *   adam     slot 0 m, slot 1 v, slot 2 the largest v, only with amsgrad
  *   rmsprop  slot 0 v, slot 1 mean gradient, only when centered, slot 2 momentum, only where it is not 0

@@ -5,8 +5,10 @@
 #include "ops/optim/optim.h"
 
 #define GROUP_ITEMS 256
+#define ROW_ITEMS 64 /* for rows, which are short */
 #define CPU_CHUNK 8192
-#define SCALE 5 /* input */
+#define SCALE 5 /* inputs */
+#define USED 6
 
 static const char *const tests[] = { "op/update", NULL };
 
@@ -43,6 +45,23 @@ static bool given(const struct qni_problem *p, int input)
     return input < p->inputs && !(p->absent >> input & 1);
 }
 
+static qn_status check_part(const struct qni_problem *p)
+{
+    const struct qni_update *t = p->attr;
+    const int64_t n = qni_elements(&p->in[0].shape);
+    int64_t count = t->count;
+
+    if (given(p, USED)) {
+        if (p->in[USED].dtype != QN_I32)
+            return qni_error(QN_E_ARG, "%s: which rows are used is i32", p->op->name);
+        count = qni_elements(&p->in[USED].shape) * t->units;
+    }
+    if (t->first < 0 || t->first > n || count < 0 || count > n - t->first)
+        return qni_error(QN_E_SHAPE, "%s: elements %lld to %lld of %lld", p->op->name, (long long)t->first,
+                         (long long)(t->first + count), (long long)n);
+    return QN_OK;
+}
+
 static qn_status shape(struct qni_problem *p)
 {
     const unsigned slots = qni_update_slots(p->op, p->attr);
@@ -60,7 +79,7 @@ static qn_status shape(struct qni_problem *p)
     }
     if (given(p, SCALE) && (p->in[SCALE].dtype != QN_F32 || qni_elements(&p->in[SCALE].shape) != 1))
         return qni_error(QN_E_SHAPE, "%s: the scale is no single f32 number", p->op->name);
-    return QN_OK;
+    return check_part(p);
 }
 
 static bool apply(const struct qni_problem *p)
@@ -131,12 +150,16 @@ static void numbers(const struct qni_problem *p, float out[4])
 static void emit(const struct qni_problem *p, struct qni_recorder *r, bool wide)
 {
     const struct qni_update *t = p->attr;
-    const int64_t n = qni_elements(&p->in[0].shape);
+    const bool rows = given(p, USED);
+    const int64_t each = rows ? QNI_MAX(1, t->units) : 1, items = rows ? ROW_ITEMS : GROUP_ITEMS;
+    const int64_t count = t->count ? t->count : qni_elements(&p->in[0].shape) - t->first; /* elements */
+    const int64_t n = rows ? qni_elements(&p->in[USED].shape) : count;                    /* of `each` elements */
     const unsigned slots = qni_update_slots(p->op, t);
-    const int64_t local[1] = { wide ? GROUP_ITEMS : 1 };
-    const int64_t chunk = wide ? GROUP_ITEMS * 4 : CPU_CHUNK;
+    const int64_t local[1] = { wide ? items : 1 };
+    const int64_t chunk = QNI_MAX(1, (wide ? items * 4 : CPU_CHUNK) / each);
     const int64_t groups[1] = { qni_ceil_div(n, chunk) };
-    struct qni_launch *l = qni_launch_add(r, "optim/update", "update");
+    struct qni_launch *l = rows ? qni_launch_add(r, "optim/update_rows", "update_rows")
+                                : qni_launch_add(r, "optim/update", "update");
     int arrays = 3;
     float number[4];
 
@@ -145,18 +168,22 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r, bool wide)
     qni_define(r, l, "QN_VARIANT", variant(p));
     qni_define(r, l, "QN_SLOT_BITS", slots);
     qni_define(r, l, "QN_SCALE", given(p, SCALE));
-    qni_in(r, l, 0, QN_F32);
-    qni_in(r, l, 1, QN_F32);
+    qni_in_at(r, l, 0, QN_F32, t->first);
+    qni_in_at(r, l, 1, QN_F32, t->first);
     for (int k = 0; k < 3; k++) {
-        qni_in(r, l, slots >> k & 1 ? 2 + k : 0, QN_F32); /* one that is not there is not touched */
+        qni_in_at(r, l, slots >> k & 1 ? 2 + k : 0, QN_F32, t->first); /* one that is not there is not touched */
         arrays += slots >> k & 1 ? 2 : 0;
     }
     qni_in(r, l, given(p, SCALE) ? SCALE : 1, QN_F32);
     qni_step(r, l);
     qni_device_block(r, l);
+    if (rows)
+        qni_in(r, l, USED, QN_I32);
     qni_i64(r, l, n);
     qni_i32(r, l, chunk);
-    qni_i64(r, l, t->decay_end < 0 ? n : t->decay_end);
+    if (rows)
+        qni_i64(r, l, t->units);
+    qni_i64(r, l, t->decay_end < 0 ? n * each : t->decay_end - t->first);
     qni_f32(r, l, t->weight_decay);
     qni_f32(r, l, t->clipvalue);
     qni_f32(r, l, t->epsilon);
@@ -164,7 +191,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r, bool wide)
     for (int k = 0; k < 4; k++)
         qni_f32(r, l, number[k]);
     qni_grid(r, l, 1, groups, local);
-    qni_work(l, (uint64_t)n * 10, (uint64_t)(n * arrays) * sizeof(float));
+    qni_work(l, (uint64_t)(n * each) * 10, (uint64_t)(n * each * arrays) * sizeof(float));
 }
 
 static void emit_vector(const struct qni_problem *p, struct qni_recorder *r)
@@ -184,7 +211,7 @@ static const struct qni_algo *const algos[] = { &lanes, &vector, NULL };
 #define UPDATES (1u << 0 | 1u << 2 | 1u << 3 | 1u << 4)
 
 #define RULE(id) \
-    { .name = id, .family = "optim", .attr_bytes = sizeof(struct qni_update), .min_inputs = 2, .max_inputs = 6, \
+    { .name = id, .family = "optim", .attr_bytes = sizeof(struct qni_update), .min_inputs = 2, .max_inputs = 7, \
       .flags = QNI_OP_NO_GRADIENT, .updates = UPDATES, .shape = shape, .algos = algos, .tests = tests, .dtypes = "f32" }
 
 const struct qni_op qni_op_sgd = RULE("sgd");

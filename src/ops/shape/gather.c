@@ -9,7 +9,7 @@ const char *qni_index_type(qn_dtype d)
     return d == QN_I64 ? "long" : d == QN_U8 ? "uchar" : "int";
 }
 
-static qn_status check_index(const struct qni_desc *d)
+qn_status qni_index_check(const struct qni_desc *d)
 {
     if (d->dtype != QN_I32 && d->dtype != QN_I64 && d->dtype != QN_U8)
         return qni_error(QN_E_ARG, "indices are i32, i64 or u8, found %s", qn_dtype_name(d->dtype));
@@ -27,7 +27,7 @@ void qni_index_sizes(const qn_shape *x, const qn_shape *index, int axis, struct 
 
 static qn_status gathered(const qn_shape *x, const struct qni_desc *index, int axis, qn_shape *y)
 {
-    qn_status st = check_index(index);
+    qn_status st = qni_index_check(index);
 
     if (st)
         return st;
@@ -200,7 +200,7 @@ const struct qni_op qni_op_scatter_add = {
 static qn_status one_hot_shape(struct qni_problem *p)
 {
     const struct qni_one_hot *o = p->attr;
-    qn_status st = check_index(&p->in[0]);
+    qn_status st = qni_index_check(&p->in[0]);
 
     if (st)
         return st;

@@ -71,8 +71,13 @@ struct qni_one_hot {
     int64_t depth;
 };
 
+/* i32 [rows]: 1 where any of the inputs, all of them indices, speaks of the row, else 0. */
+struct qni_mark {
+    int64_t rows;
+};
+
 extern const struct qni_op qni_op_reshape, qni_op_transpose, qni_op_concat, qni_op_slice, qni_op_unslice, qni_op_pad,
-    qni_op_tile, qni_op_gather, qni_op_scatter_add, qni_op_one_hot;
+    qni_op_tile, qni_op_gather, qni_op_scatter_add, qni_op_one_hot, qni_op_mark;
 
 /* What these operations have in common. */
 #define QNI_SHAPE_DTYPES "f32 f16 bf16 i32 i64 u8"
@@ -91,6 +96,8 @@ struct qni_index_sizes {
 };
 
 void qni_index_sizes(const qn_shape *x, const qn_shape *index, int axis, struct qni_index_sizes *s);
+/* QN_E_ARG for what is no index. */
+qn_status qni_index_check(const struct qni_desc *d);
 /* The kernels' type of an index. */
 const char *qni_index_type(qn_dtype d);
 extern const struct qni_algo qni_scatter_sort_vector, qni_scatter_sort_group;
