@@ -188,8 +188,8 @@ static qn_status find(const struct qni_state *s, size_t variable, int slot, stru
 
 qn_status qni_state_write(struct qni_state *s, size_t variable, int slot, const void *from)
 {
-    struct qni_place at;
-    size_t bytes;
+    struct qni_place at = { 0 };
+    size_t bytes = 0;
     cl_int err;
     qn_status st;
 
@@ -203,8 +203,8 @@ qn_status qni_state_write(struct qni_state *s, size_t variable, int slot, const 
 
 qn_status qni_state_read(struct qni_state *s, size_t variable, int slot, void *to)
 {
-    struct qni_place at;
-    size_t bytes;
+    struct qni_place at = { 0 };
+    size_t bytes = 0;
     cl_int err;
     qn_status st;
 

@@ -103,7 +103,7 @@ static qn_status value_number(const qn_model *m, qn_val v, int64_t *out)
 
 static qn_status put_layers(struct qni_json_out *o, const qn_model *m)
 {
-    int64_t number;
+    int64_t number = 0;
     qn_status st;
 
     qni_json_open(o, "layers", '[');
@@ -212,7 +212,7 @@ static void put_choices(struct qni_json_out *o, const qn_model *m)
 qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct qni_kept *kept)
 {
     struct qni_json_out o = { .text = text, .compact = true };
-    int64_t number;
+    int64_t number = 0;
     qn_status st;
 
     qni_json_open(&o, NULL, '{');

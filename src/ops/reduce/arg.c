@@ -50,7 +50,7 @@ static qn_status shape(struct qni_problem *p)
 static void emit(const struct qni_problem *p, struct qni_recorder *r, bool vector)
 {
     const struct qni_reduce *attr = p->attr;
-    int64_t a, l, b, n, local = vector ? 1 : 64, run;
+    int64_t a = 0, l = 0, b = 0, n, local = vector ? 1 : 64, run;
     struct qni_launch *k;
 
     as_block(&p->in[0].shape, attr->axes, &a, &l, &b);
