@@ -136,6 +136,7 @@ static const struct problem problems[] = {
     { &qni_op_scatter_add, &(struct qni_scatter_add){ .axis = 0 }, { "B T D", "B T", "N D" }, "fif" },
     { &qni_op_scatter_add, &(struct qni_scatter_add){ .axis = 1 }, { "M T D", "T", "M N D" }, "fif" },
     { &qni_op_one_hot, &(struct qni_one_hot){ INT64_C(1) << 33 }, { "N T" }, "i" },
+    { &qni_op_mark, &(struct qni_mark){ .rows = INT64_C(1) << 33 }, { "N T", "B" }, "il" },
     { &qni_op_pad, &(struct qni_pad){ .axes = 2, .before = { 1, INT32_MAX }, .after = { 2, INT32_MAX } }, { "N M K" }, NULL },
     { &qni_op_slice, &(struct qni_slice){ .axes = 3, .start = { 0, -1, 1 }, .stop = { INT64_MAX, QNI_SLICE_BEGIN, INT64_MAX },
       .step = { 2, -1, INT64_MAX } }, { "N M K" }, NULL },
