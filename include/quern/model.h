@@ -332,6 +332,24 @@ QN_API qn_status qn_model_set_note(qn_model *m, const char *key, const char *tex
 /** The text of a key, UTF-8; lent until it is set again; NULL where there is none. */
 QN_API const char *qn_model_note(const qn_model *m, const char *key);
 
+/**
+ * Tell a model how one of its inputs was prepared, or what one of its targets means; saved with the model.
+ *
+ * @param m     with its inputs, not yet saved
+ * @param role  QN_FIELD_INPUT or QN_FIELD_TARGET
+ * @param i     the input's or output's number
+ * @param prep  retained; NULL takes it away
+ *
+ * @retval QN_E_ARG    m is NULL, role is another one, or there is no such input or output
+ * @retval QN_E_SHAPE  the input has another dtype or shape than qn_prep_field()
+ *
+ * Threads: one per model.
+ */
+QN_API qn_status qn_model_set_prep(qn_model *m, qn_field_role role, int i, qn_prep *prep);
+
+/** The preparation of an input or target, lent until it is set again; NULL where there is none. Threads: one per model. */
+QN_API qn_prep *qn_model_prep(const qn_model *m, qn_field_role role, int i);
+
 /** Stop when a logged number has not improved for a while. */
 typedef struct qn_early_stopping_opt {
     const char *monitor;        /**< default "val_loss" */

@@ -9,6 +9,7 @@
 #include <quern/data_files.h>
 #include <quern/data_image.h>
 #include <quern/data_open.h>
+#include <quern/data_prep.h>
 #include <quern/data_sound.h>
 #include <quern/data_text.h>
 #include <quern/device.h>

@@ -50,6 +50,8 @@ typedef struct qn_graph qn_graph;
 typedef struct qn_model qn_model;
 /** Where samples come from. */
 typedef struct qn_dataset qn_dataset;
+/** How inputs are prepared and what targets mean; see quern/data_prep.h. */
+typedef struct qn_prep qn_prep;
 
 /**
  * Bytes of one element; 0 for an unknown dtype.

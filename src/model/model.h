@@ -65,6 +65,7 @@ struct qn_model {
 
     struct qni_note { char *key, *text; } note[QNI_MAX_NOTES];
     int notes;
+    qn_prep *prep[2][QNI_MAX_MODEL_IO]; /* of inputs and of targets; NULL: not told */
 
     qn_val places;                   /* i32 [1,T]: where in the sequence the steps stand, in a model that goes step by step;
                                         id 0 in all others */
@@ -136,6 +137,11 @@ const struct qni_kept *qni_model_kept(const qn_model *m);
 const void *qni_kept_weight(const qn_model *m, const struct qni_kept *kept, int weight);
 
 void qni_notes_free(qn_model *m);
+
+/* ---- preps.c ---- */
+
+void qni_preps_free(qn_model *m);
+/* The member "preparation", and back. */
 
 /* ---- stepper.c: one step of a sequence after the other ---- */
 

@@ -244,6 +244,7 @@ qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct 
     for (int i = 0; i < m->notes; i++)
         qni_json_put_text(&o, m->note[i].key, m->note[i].text);
     qni_json_close(&o, '}');
+    qni_preps_put(m, &o);
     qni_json_open(&o, "training", '{');
     qni_json_put_int(&o, "step", (int64_t)(kept ? kept->step : m->step));
     qni_json_put_int(&o, "samples", (int64_t)(kept ? kept->samples : m->samples));

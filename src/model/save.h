@@ -2,6 +2,7 @@
 #ifndef QNI_MODEL_SAVE_H
 #define QNI_MODEL_SAVE_H
 
+#include "io/json.h"
 #include "model/model.h"
 
 #define QNI_LOSSES (QN_MAPE + 1)
@@ -27,5 +28,10 @@ void qni_model_device_text(const qn_model *m, char *text, size_t bytes);
 qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct qni_kept *kept);
 /* A compiled model from such a text, which may be hostile; name is for messages. Its weights are fresh. */
 qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, const char *text);
+
+/* ---- preps.c: the member "preparation", and back ---- */
+
+void qni_preps_put(const qn_model *m, struct qni_json_out *o);
+qn_status qni_preps_get(qn_model *m, const struct qni_json_at *root);
 
 #endif

@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * Tokenizers as JSON: the options, and words with their counts in the order in which they came, or pairs. */
+#include "data/prep/prep.h"
 #include "data/text/text.h"
 #include "io/json.h"
 
@@ -9,9 +10,9 @@
 
 static const char *const kinds[] = {"words", "characters", "pairs"};
 
-static void put_all(const qn_tokenizer *t, struct qni_json_out *o)
+void qni_tokenizer_put(const qn_tokenizer *t, struct qni_json_out *o, const char *key)
 {
-    qni_json_open(o, NULL, '{');
+    qni_json_open(o, key, '{');
     qni_json_put_int(o, "quern.tokenizer", VERSION);
     qni_json_put_text(o, "kind", kinds[t->opt.kind]);
     qni_json_put_int(o, "limit", t->opt.limit);
@@ -49,7 +50,7 @@ qn_status qn_tokenizer_to_json(const qn_tokenizer *t, char *out, size_t most, si
     if (!t || !bytes || (most && !out))
         return qni_error(QN_E_ARG, "a pointer is NULL");
     text.ctx = t->ctx;
-    put_all(t, &o);
+    qni_tokenizer_put(t, &o, NULL);
     if ((st = text.status) == QN_OK) {
         *bytes = text.length;
         if (most) {
@@ -139,12 +140,30 @@ static qn_status read_pairs(qn_tokenizer *t, const struct qni_json_at *root)
     return QN_OK;
 }
 
+qn_status qni_tokenizer_get(qn_tokenizer **out, qn_context *ctx, const struct qni_json_at *at)
+{
+    qn_tokenizer_opt o = {.context = ctx};
+    char why[256];
+    qn_status st;
+
+    *out = NULL;
+    if ((st = read_options(&o, at)))
+        return st;
+    if ((st = qn_tokenizer_create(out, &o)) == QN_E_ARG) {
+        qni_error_take(why, sizeof(why));
+        st = qni_json_error(at, "%s", why);
+    }
+    if (st)
+        return st;
+    if ((st = o.kind == QN_TOKENS_PAIRS ? read_pairs(*out, at) : read_words(*out, at)))
+        qn_tokenizer_destroy(out);
+    return st;
+}
+
 qn_status qn_tokenizer_from_json(qn_tokenizer **out, qn_context *ctx, const char *name, const char *json, size_t bytes)
 {
     struct qni_json *document = NULL;
     struct qni_json_at root;
-    qn_tokenizer_opt o = {0};
-    qn_tokenizer *t = NULL;
     qn_context *held = NULL;
     qn_status st;
 
@@ -155,23 +174,10 @@ qn_status qn_tokenizer_from_json(qn_tokenizer **out, qn_context *ctx, const char
         return qni_error(QN_E_ARG, "name or json is NULL");
     if ((st = qni_context_get(&held, ctx)))
         return st;
-    if ((st = qni_json_parse(&document, held, name, json, bytes, 0)))
-        goto done;
-    root = qni_json_root(document);
-    o.context = held;
-    if ((st = read_options(&o, &root)))
-        goto done;
-    if ((st = qn_tokenizer_create(&t, &o))) {
-        qni_error_prefix("%s: ", name);
-        st = st == QN_E_ARG ? QN_E_FORMAT : st;
-        goto done;
+    if (!(st = qni_json_parse(&document, held, name, json, bytes, 0))) {
+        root = qni_json_root(document);
+        st = qni_tokenizer_get(out, held, &root);
     }
-    if ((st = t->opt.kind == QN_TOKENS_PAIRS ? read_pairs(t, &root) : read_words(t, &root)))
-        goto done;
-    *out = t;
-    t = NULL;
-done:
-    qn_tokenizer_destroy(&t);
     qni_json_free(&document);
     qni_context_release(&held);
     return st;
