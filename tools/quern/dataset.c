@@ -81,12 +81,13 @@ static qn_status shuffle(qn_dataset **ds, const qn_context *ctx)
     return st;
 }
 
-static qn_status open_table(struct dataset *out, qn_context *ctx, const struct dataset_options *o, bool train)
+static qn_status open_table(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train)
 {
-    qn_csv_opt csv = { .context = ctx, .label_dtype = o->number ? QN_F32 : QN_I32 };
+    qn_csv_opt csv = { .context = out->ctx, .label_dtype = o->number ? QN_F32 : QN_I32 };
     qn_dataset *all = NULL;
     qn_status st;
 
+    (void)t;
     if (o->label && strspn(o->label, "0123456789") == strlen(o->label))
         csv.label = atoi(o->label);
     else
@@ -97,7 +98,7 @@ static qn_status open_table(struct dataset *out, qn_context *ctx, const struct d
         out->test = all;
         return QN_OK;
     }
-    st = shuffle(&all, ctx);
+    st = shuffle(&all, out->ctx);
     if (!st)
         st = qn_dataset_split(&out->train, &out->test, all, o->split);
     qn_dataset_close(&all);
@@ -107,11 +108,13 @@ static qn_status open_table(struct dataset *out, qn_context *ctx, const struct d
 }
 
 /* The first nine tenths of a text to train on, the last to test with. */
-static qn_status open_text(struct dataset *out, qn_context *ctx, const struct dataset_options *o, bool train)
+static qn_status open_text(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train)
 {
-    qn_text_opt text = { .context = ctx, .length = DATASET_TEXT_LENGTH, .vocabulary = o->vocabulary };
+    qn_text_opt text = { .context = out->ctx, .length = DATASET_TEXT_LENGTH,
+                         .vocabulary = o->model ? qn_model_note(o->model, "vocabulary") : NULL };
     qn_status st = train ? qn_dataset_text(&out->train, o->name + 5, &text) : QN_OK;
 
+    (void)t;
     text.held_out = true;
     if (!st)
         st = qn_dataset_text(&out->test, o->name + 5, &text);
@@ -181,28 +184,53 @@ static qn_status describe(struct dataset *d, qn_context *ctx)
         return qn_text_encode(d->vocabulary, d->vocabulary, NULL, 0, &d->classes);
     if (!target || target->dtype != QN_I32)
         return QN_OK;
+    if (qn_prep_class_count(d->target) || qn_dataset_classes(d->test)) {
+        d->classes = qn_prep_class_count(d->target) ? qn_prep_class_count(d->target) : qn_dataset_classes(d->test);
+        return QN_OK;
+    }
     d->classes = 2;
     if (d->train)
         st = count_classes(&d->classes, ctx, d->train);
     return st ? st : count_classes(&d->classes, ctx, d->test);
 }
 
-qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct dataset_options *o, bool train)
+/* What comes with Quern, and the sets of the same form. */
+static qn_status open_parts(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train)
 {
+    qn_status st = open_named(&out->test, out->ctx, o, "test");
+
+    (void)t;
+    return st || !train ? st : open_named(&out->train, out->ctx, o, "train");
+}
+
+static const struct source sources[] = {
+    { "csv:", open_table },
+    { "text:", open_text },
+};
+
+#define SOURCES (sizeof(sources) / sizeof(sources[0]))
+
+static const struct source *find_source(const char *name)
+{
+    for (size_t i = 0; i < SOURCES; i++) {
+        const size_t n = strlen(sources[i].name);
+
+        if (sources[i].name[n - 1] == ':' ? !strncmp(name, sources[i].name, n) : !strcmp(name, sources[i].name))
+            return &sources[i];
+    }
+    return NULL;
+}
+
+qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct task *t, const struct dataset_options *o, bool train)
+{
+    const struct source *source = find_source(o->name);
     qn_status st;
 
-    memset(out, 0, sizeof(*out));
-    if (!strcmp(o->name, "csv:") || !strcmp(o->name, "text:")) {
-        st = fail(QN_E_ARG, "%s needs a file's name behind it", o->name);
-    } else if (!strncmp(o->name, "csv:", 4)) {
-        st = open_table(out, ctx, o, train);
-    } else if (!strncmp(o->name, "text:", 5)) {
-        st = open_text(out, ctx, o, train);
-    } else {
-        st = open_named(&out->test, ctx, o, "test");
-        if (!st && train)
-            st = open_named(&out->train, ctx, o, "train");
-    }
+    *out = (struct dataset){ .ctx = ctx };
+    if (source && !o->name[strlen(source->name)] && source->name[strlen(source->name) - 1] == ':')
+        st = fail(QN_E_ARG, "%.100s needs a file's name behind it", o->name);
+    else
+        st = source ? source->open(out, t, o, train) : open_parts(out, t, o, train);
     if (!st)
         st = describe(out, ctx);
     if (st)
@@ -214,6 +242,19 @@ void dataset_close(struct dataset *d)
 {
     qn_dataset_close(&d->train);
     qn_dataset_close(&d->test);
+    qn_prep_release(&d->input);
+    qn_prep_release(&d->target);
+    if (d->ctx)
+        qn_context_free(d->ctx, d->report_owned);
+    d->report = d->report_owned = NULL;
+}
+
+void dataset_bad(void *user, const char *line)
+{
+    struct dataset *d = user;
+
+    d->skipped++;
+    fprintf(stderr, "quern: skipped: %s\n", line);
 }
 
 static bool ends_in(const char *text, const char *end)

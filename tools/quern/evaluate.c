@@ -39,6 +39,7 @@ static int run(int argc, char **argv)
         { "label", OPTION_TEXT, &data.label, "COLUMN", "csv: the label's, by number from 1 or name; else the last" },
         { "target", OPTION_TEXT, &target, "KIND", "csv: the label is a class or a number" },
         { "split", OPTION_REAL, &data.split, "X", "csv: only the rows that quern train --split X kept for testing" },
+        { "skip-bad", OPTION_FLAG, &data.skip_bad, NULL, "go on without what cannot be read, and count it" },
         { "json", OPTION_FLAG, &json, NULL, "one object" },
     };
     const struct usage usage = {
@@ -64,8 +65,8 @@ static int run(int argc, char **argv)
         return usage_error(&usage, data.name ? "an option is out of range" : "--data is missing");
     data.number = !strcmp(target, "number");
     if (!(st = open_device(&ctx, &dev, device)) && !(st = qn_model_load(&m, dev, argv[1])))
-        data.vocabulary = qn_model_note(m, "vocabulary");
-    if (!st && !(st = dataset_open(&d, ctx, &data, false))) {
+        data.model = m;
+    if (!st && !(st = dataset_open(&d, ctx, tasks_find(qn_model_note(m, "task")), &data, false))) {
         signals_begin(m);
         st = qn_model_evaluate(m, d.test, (int)batch, &logs);
         signals_end();

@@ -1,52 +1,115 @@
-/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * What the command knows by name: models, each a struct task in a file of its own kind (task_*.c), and data, each a struct
+ * source beside the code that opens it. A new model is a row in tasks.c, new data are a row in dataset.c. */
 #ifndef QUERN_TOOL_MODELS_H
 #define QUERN_TOOL_MODELS_H
 
 #include "quern.h"
 
+#include <quern/data_prep.h>
 #include <quern/model.h>
 
-/* ---- models.c: the networks the command knows by name ---- */
-
-/* The names, separated by ", ". */
-const char *models_names(char *text, size_t bytes);
-bool models_has(const char *name);
-/* Build a network for samples of a shape, not compiled. classes 0: one number is predicted. QN_E_ARG for an unknown
- * name, QN_E_SHAPE for data that do not suit it. */
-qn_status models_build(qn_model **out, qn_device *dev, const char *name, const qn_shape *sample, int64_t classes);
-/* Does a model read a text's characters? */
-bool models_of_text(const char *name);
-/* Compile with Adam and what suits the targets: cross-entropy and accuracy, or squared and absolute error. A model of
- * text: AdamW with a rate that warms up and then falls along a cosine for so many steps in all. lr 0: the usual one. */
-qn_status models_compile(qn_model *m, const char *name, int64_t classes, float lr, int64_t steps, uint64_t seed);
+struct task;
 
 /* ---- dataset.c: what --data names ---- */
 
 #define DATASET_TEXT_LENGTH 128 /* characters of a sample */
 
 struct dataset_options {
-    const char *name;     /* "digits", "csv:FILE", ... */
-    const char *dir;      /* NULL: the default places */
-    const char *label;    /* CSV: the label's column, by number from 1 or by name; NULL: the last */
-    bool number;          /* CSV: the label is a number to predict, not a class */
-    double split;         /* CSV: share of the rows that is kept for testing; 0: every row is for testing */
-    const char *vocabulary; /* text: of a model that is there already; NULL: the text's own */
+    const char *name;      /* "digits", "csv:FILE", ... */
+    const char *dir;       /* NULL: the default places */
+    const char *label;     /* tables: the label's column, by number from 1 or by name; NULL: the last */
+    bool number;           /* tables: the label is a number to predict, not a class */
+    double split;          /* share of the samples that is kept for testing where the data have no parts; 0: all are for testing */
+    bool skip_bad;         /* go on after what cannot be read: dataset_bad() tells and counts */
+    const qn_model *model; /* a saved one: its preparations and notes are used, nothing is fitted; NULL: a new one */
 };
 
 struct dataset {
     qn_dataset *train, *test; /* train NULL when it was not asked for */
+    qn_prep *input, *target;  /* given to a new model; NULL where the samples are what the files hold */
     qn_shape sample;          /* of the input */
     int64_t classes;          /* 0: a number; of a text: characters */
-    const char *vocabulary;   /* of a text, lent by the parts; NULL for other data */
+    const char *vocabulary;   /* of a text's characters, lent by the parts; NULL for other data */
+    const char *report;       /* lines: what reading the data found and changed; kept as the model's note "data"; NULL: nothing */
+    char *report_owned;       /* from qn_context_alloc of ctx, or NULL */
+    int64_t skipped;          /* by --skip-bad */
+    qn_context *ctx;          /* borrowed */
 };
 
-/* Open both parts, or the test part alone. */
-qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct dataset_options *o, bool train);
+/* Data by name. open fills in the parts and preparations, what of the rest it knows, and need not clean up after itself. */
+struct source {
+    const char *name; /* one that ends in ':' stands before a file's or folder's name */
+    qn_status (*open)(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+};
+
+/* Open both parts, or the test part alone, for a model. The task is NULL for models that this command does not know. */
+qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct task *t, const struct dataset_options *o, bool train);
 void dataset_close(struct dataset *d);
+/* For qn_files.bad, with the dataset as user: a line on stderr. */
+void dataset_bad(void *user, const char *line);
 /* Images (idx) or a table without labels (a name that ends in .csv or .csv.gz), to predict for. */
 qn_status dataset_open_inputs(qn_dataset **out, qn_context *ctx, const char *path);
 /* The targets as numbers, [samples]; *out from qn_context_alloc. NULL where the data have none. */
 qn_status dataset_targets(double **out, const qn_context *ctx, const qn_dataset *ds);
+
+/* ---- tasks.c: the models that quern train knows by name ---- */
+
+/* A run, as far as the optimizer wants to know. */
+struct training {
+    float lr;       /* 0: the usual one */
+    int64_t steps;  /* in all; 0: not known */
+    int64_t epoch;  /* steps of an epoch; 0: not known */
+    uint64_t seed;
+};
+
+struct task {
+    const char *name;
+    const char *about;     /* for --help: half a line */
+    int64_t epochs, batch; /* 0: 10 and 64 */
+    double lr;             /* 0: 0.001 */
+    /* Layers and output; QN_E_SHAPE with a message for data that do not suit. Mistakes of the layers are found later. */
+    qn_status (*build)(qn_model *m, const struct task *t, const struct dataset *d);
+    /* Changes what suits the targets: Adam; cross-entropy and accuracy, or squared and absolute error. NULL: nothing. */
+    void (*compile)(qn_compile_opt *o, const struct task *t, const struct training *how);
+    const void *own;       /* what tells models of a kind apart */
+    int height, width;     /* the size that pictures are brought to; 0: as the first one */
+    const qn_image_augment_opt *augment; /* of pictures, in training; NULL: none */
+};
+
+/* The names, separated by ", ". */
+const char *tasks_names(char *text, size_t bytes);
+/* A line a model, for --help. */
+const char *tasks_help(char *text, size_t bytes);
+/* NULL for an unknown name and for NULL. */
+const struct task *tasks_find(const char *name);
+/* A model for data, with their preparations and notes, not compiled. */
+qn_status task_build(qn_model **out, qn_device *dev, const struct task *t, const struct dataset *d);
+qn_status task_compile(qn_model *m, const struct task *t, const struct dataset *d, const struct training *how);
+/* Both for samples of a shape. classes 0: one number is predicted. QN_E_ARG for an unknown name. */
+qn_status models_build(qn_model **out, qn_device *dev, const char *name, const qn_shape *sample, int64_t classes);
+qn_status models_compile(qn_model *m, const char *name, int64_t classes, float lr, int64_t steps, uint64_t seed);
+
+extern const struct task task_mlp, task_cnn, task_cnn_dense128, task_cnn_small, task_convstack; /* task_plain.c */
+extern const struct task task_gpt, task_lstm_char;                                              /* task_writer.c */
+
+/* ---- inputs.c: things to predict for, as they come ---- */
+
+/* One thing; what it points to is lent until the next one is asked for. */
+struct input {
+    const char *name; /* "a.png", "wine.csv:12" */
+    qn_raw raw;
+};
+
+struct inputs;
+
+/* Files by their paths, "-" for standard input, as a preparation takes them: a picture or a recording a file, a text or a
+ * table's row a line. The paths are borrowed. */
+qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *const *path, int paths);
+/* The next one; out->name is NULL behind the last. What fails is passed over: the next call gives what follows. */
+qn_status inputs_next(struct inputs *in, struct input *out);
+void inputs_close(struct inputs **in);
 
 /* ---- signals.c: SIGINT and SIGTERM end a run after its current batch, a second one at once ---- */
 

@@ -15,10 +15,11 @@ struct job {
     int64_t epochs, batch, seed;
     double lr;
     bool json, quiet;
+    const struct task *task; /* NULL: only --resume says it, and this command does not know it */
 };
 
 struct state {
-    const struct job *job;
+    struct job *job;
     qn_context *ctx;
     qn_device *dev;
     qn_device_info device;
@@ -88,8 +89,8 @@ static qn_status check_saved(const struct state *s)
     bool same;
     qn_status st;
 
-    if (!(st = models_build(&named, s->dev, s->job->model, &s->data.sample, s->data.classes)))
-        st = models_compile(named, s->job->model, s->data.classes, 0.0f, 0, 0);
+    if (!(st = task_build(&named, s->dev, s->job->task, &s->data)))
+        st = task_compile(named, s->job->task, &s->data, &(struct training){ 0 });
     same = !st && qn_model_weights(named) == qn_model_weights(s->m);
     for (int i = 0; same && i < qn_model_weights(named); i++) {
         qn_shape a, b;
@@ -118,25 +119,53 @@ static qn_status check_vocabulary(const struct state *s)
     return qn_error_set(QN_E_ARG, text);
 }
 
-/* A new model, or the saved one. */
+static qn_status check_model(const struct state *s)
+{
+    qn_status st = s->job->model ? check_saved(s) : QN_OK;
+
+    if (st || (st = check_vocabulary(s)))
+        return st;
+    return s->job->lr > 0.0 ? qn_model_set_lr(s->m, (float)s->job->lr) : QN_OK;
+}
+
 static qn_status make_model(struct state *s)
 {
     const struct job *job = s->job;
-    int64_t batches;
+    const int64_t batches = (qn_dataset_samples(s->data.train) + job->batch - 1) / job->batch;
     qn_status st;
 
-    if (job->resume) {
-        if ((st = qn_model_load(&s->m, s->dev, job->resume)) || (job->model && (st = check_saved(s))) ||
-            (st = check_vocabulary(s)))
-            return st;
-        return job->lr > 0.0 ? qn_model_set_lr(s->m, (float)job->lr) : QN_OK;
-    }
-    if ((st = models_build(&s->m, s->dev, job->model, &s->data.sample, s->data.classes)))
+    if ((st = task_build(&s->m, s->dev, job->task, &s->data)))
         return st;
-    if (s->data.vocabulary && (st = qn_model_set_note(s->m, "vocabulary", s->data.vocabulary)))
+    return task_compile(s->m, job->task, &s->data, &(struct training){ .lr = (float)job->lr, .steps = job->epochs * batches,
+                                                                       .epoch = batches, .seed = (uint64_t)job->seed });
+}
+
+/* What the model has no number for is the command's. */
+static void set_defaults(struct job *job)
+{
+    const struct task *t = job->task;
+
+    if (!job->epochs)
+        job->epochs = t && t->epochs ? t->epochs : 10;
+    if (!job->batch)
+        job->batch = t && t->batch ? t->batch : 64;
+}
+
+/* The data, and a new model or the saved one. */
+static qn_status prepare(struct state *s)
+{
+    struct job *job = s->job;
+    qn_status st;
+
+    if (job->resume && (st = qn_model_load(&s->m, s->dev, job->resume)))
         return st;
-    batches = (qn_dataset_samples(s->data.train) + job->batch - 1) / job->batch;
-    return models_compile(s->m, job->model, s->data.classes, (float)job->lr, job->epochs * batches, (uint64_t)job->seed);
+    if (job->resume && !job->model)
+        job->task = tasks_find(qn_model_note(s->m, "task"));
+    set_defaults(job);
+    job->data.model = s->m;
+    if ((st = dataset_open(&s->data, s->ctx, job->task, &job->data, true)))
+        return st;
+    return job->resume ? check_model(s) : make_model(s);
 }
 
 static qn_status fit(struct state *s)
@@ -253,7 +282,7 @@ static qn_status train(struct state *s)
     if (job->save && (st = check_save(job->save)))
         return st;
     if ((st = open_device(&s->ctx, &s->dev, job->device)) || (st = qn_device_get_info(s->dev, &s->device)) ||
-        (st = dataset_open(&s->data, s->ctx, &job->data, true)) || (st = make_model(s)))
+        (st = prepare(s)))
         return st;
     if (!job->json && !job->quiet && (st = show_start(s)))
         return st;
@@ -281,15 +310,15 @@ static int check(const struct usage *u, const struct job *job)
 {
     if (!job->model && !job->resume)
         return usage_error(u, "a model is missing");
-    if (job->model && !models_has(job->model)) {
-        char names[160];
+    if (job->model && !job->task) {
+        char names[256];
 
-        return usage_error(u, "there is no model %s: choose one of %s", job->model, models_names(names, sizeof(names)));
+        return usage_error(u, "there is no model %s: choose one of %s", job->model, tasks_names(names, sizeof(names)));
     }
     if (!job->data.name)
         return usage_error(u, "--data is missing");
-    if (job->epochs < 1 || job->epochs > 1000000 || job->batch < 0 || job->batch > 1 << 20)
-        return usage_error(u, "--epochs is 1 or more, --batch 0 or more");
+    if (job->epochs < 0 || job->epochs > 1000000 || job->batch < 0 || job->batch > 1 << 20)
+        return usage_error(u, "--epochs and --batch are 0 or more");
     if (!(job->lr >= 0.0) || job->seed < 0 || !(job->data.split > 0.0 && job->data.split < 1.0))
         return usage_error(u, "--lr and --seed are 0 or more, --split lies between 0 and 1");
     if (strcmp(job->target, "class") && strcmp(job->target, "number"))
@@ -297,15 +326,22 @@ static int check(const struct usage *u, const struct job *job)
     return EXIT_DONE;
 }
 
+static const char about[] =
+    "Train a network and test it. MODEL is one of\n%s"
+    "The last layer and the loss follow from the data. SIGINT and SIGTERM end the run after the\n"
+    "current batch, with what is trained saved if --save is given; a second one ends it at once.\n\n"
+    "Exit status: 0 trained and tested, 1 failed, 2 wrong command line, 3 no device, 130 and 143\n"
+    "ended early by SIGINT and SIGTERM.\n";
+
 static int run(int argc, char **argv)
 {
-    struct job job = { .epochs = 10, .target = "class", .data.split = 0.2 };
+    struct job job = { .target = "class", .data.split = 0.2 };
     const struct option options[] = {
         { "data", OPTION_TEXT, &job.data.name, "DATA", "digits, mnist, fashion-mnist, csv:FILE or text:FILE" },
         { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
-        { "epochs", OPTION_INT, &job.epochs, "N", "passes over the data, those before --resume included" },
-        { "batch", OPTION_INT, &job.batch, "N", "samples a step; 0: 64, of text 16" },
-        { "lr", OPTION_REAL, &job.lr, "X", "learning rate; 0: 0.001, of text 0.002, or as saved" },
+        { "epochs", OPTION_INT, &job.epochs, "N", "passes over the data, those before --resume included; 0: what suits MODEL" },
+        { "batch", OPTION_INT, &job.batch, "N", "samples a step; 0: what suits MODEL" },
+        { "lr", OPTION_REAL, &job.lr, "X", "learning rate; 0: what suits MODEL, or as saved" },
         { "seed", OPTION_INT, &job.seed, "N", "of weights and shuffling" },
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
         { "save", OPTION_TEXT, &job.save, "FILE", "keep the model here, after every epoch and at the end" },
@@ -314,39 +350,29 @@ static int run(int argc, char **argv)
           "csv: the label's, by number from 1 or name; else the last" },
         { "target", OPTION_TEXT, &job.target, "KIND", "csv: the label is a class or a number" },
         { "split", OPTION_REAL, &job.data.split, "X", "csv: share of the rows kept for testing, always the same ones" },
+        { "skip-bad", OPTION_FLAG, &job.data.skip_bad, NULL, "go on without what cannot be read, and count it" },
         { "json", OPTION_FLAG, &job.json, NULL, "one object a line: each epoch, then the end" },
         { "quiet", OPTION_FLAG, &job.quiet, NULL, "the result alone" },
     };
+    char help[2048], models[1536];
     const struct usage usage = {
-        "train", "MODEL --data DATA [options]",
-        "Train a network and test it. MODEL is one of\n"
-        "  mlp           Dense128 relu, Dense\n"
-        "  cnn           Conv32 3x3 relu, MaxPool2, Conv64 3x3 relu, MaxPool2, Dense64 relu, Dense\n"
-        "  cnn-dense128  the same with Dense128\n"
-        "  cnn-small     Conv32 3x3 relu, MaxPool2, Dense128 relu, Dense\n"
-        "  convstack     six 3x3 convolutions with batch normalisation, 64 to 256 filters, global average, Dense\n"
-        "  gpt           of text: 4 transformer blocks of 128 features with 4 heads, 128 characters at a time\n"
-        "  lstm-char     of text: two LSTM layers of 256 units, 128 characters at a time\n"
-        "The last layer and the loss follow from the data. SIGINT and SIGTERM end the run after the\n"
-        "current batch, with what is trained saved if --save is given; a second one ends it at once.\n\n"
-        "Exit status: 0 trained and tested, 1 failed, 2 wrong command line, 3 no device, 130 and 143\n"
-        "ended early by SIGINT and SIGTERM.\n",
+        "train", "MODEL --data DATA [options]", help,
         options, sizeof(options) / sizeof(options[0]),
     };
     struct state s = { .job = &job };
     qn_status st;
     int code;
 
+    snprintf(help, sizeof(help), about, tasks_help(models, sizeof(models)));
     if (!options_read(&usage, &argc, argv, &code))
         return code;
     if (argc > 2)
         return usage_error(&usage, "unexpected argument %s", argv[2]);
     job.model = argc > 1 ? argv[1] : NULL;
+    job.task = tasks_find(job.model);
     if ((code = check(&usage, &job)))
         return code;
     job.data.number = !strcmp(job.target, "number");
-    if (!job.batch)
-        job.batch = !strncmp(job.data.name, "text:", 5) ? 16 : 64;
     st = train(&s);
     if (st)
         code = report("train", st);

@@ -1,0 +1,260 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Things to predict for, from files and standard input, as a preparation takes them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models.h"
+
+#define LONGEST_LINE ((size_t)1 << 24)
+#define MOST_BYTES   ((size_t)1 << 30) /* of standard input as one thing */
+
+/* What a kind of preparation reads: a thing a file, or a thing a line. */
+struct form {
+    qn_prep_kind kind;
+    /* A whole file into in->raw; path NULL: bytes are standard input's. */
+    qn_status (*file)(struct inputs *in, const char *path, const void *data, size_t bytes);
+    /* A line into in->raw, without its end. */
+    qn_status (*line)(struct inputs *in);
+};
+
+struct inputs {
+    qn_context *ctx;
+    const qn_prep *prep;
+    const struct form *form;
+    const char *const *path;
+    int paths, at;         /* the file that is read, or the next one where none is open */
+    FILE *lines;           /* NULL: none is open */
+    int64_t number;        /* of the line */
+    char *text;            /* the line, of realloc() */
+    size_t room;
+    char name[4200];
+    qn_raw raw;
+    qn_image *image;
+    qn_sound *sound;
+};
+
+static const char *const standard = "standard input";
+
+static qn_status fail(qn_status st, const struct inputs *in, const char *what)
+{
+    char text[4400];
+
+    snprintf(text, sizeof(text), "%s: %s", in->name, what);
+    return qn_error_set(st, text);
+}
+
+/* ---- kinds ---- */
+
+static qn_status take_text(struct inputs *in)
+{
+    in->raw.text = in->text;
+    return QN_OK;
+}
+
+static const struct form forms[] = {
+    { .kind = QN_PREP_TEXT, .line = take_text },
+};
+
+/* ---- files and lines ---- */
+
+/* All of standard input. */
+static qn_status read_all(const struct inputs *in, char **out, size_t *bytes)
+{
+    size_t room = 0, n = 0, got;
+    char *data = NULL;
+
+    do {
+        if (n == room) {
+            const size_t more = room ? 2 * room : 65536;
+            char *larger = more <= MOST_BYTES ? qn_context_alloc(in->ctx, more) : NULL;
+
+            if (larger && n)
+                memcpy(larger, data, n);
+            qn_context_free(in->ctx, data);
+            if (!(data = larger))
+                return more <= MOST_BYTES ? QN_E_HOST_MEMORY : fail(QN_E_FORMAT, in, "too long");
+            room = more;
+        }
+        got = fread(data + n, 1, room - n, stdin);
+        n += got;
+    } while (got);
+    if (!n || ferror(stdin)) {
+        qn_context_free(in->ctx, data);
+        return fail(n ? QN_E_IO : QN_E_FORMAT, in, n ? strerror(errno) : "empty");
+    }
+    *out = data;
+    *bytes = n;
+    return QN_OK;
+}
+
+static bool is_standard(const char *path)
+{
+    return !strcmp(path, "-");
+}
+
+static qn_status next_file(struct inputs *in)
+{
+    const char *path = in->path[in->at++];
+    char *data = NULL;
+    size_t bytes = 0;
+    qn_status st;
+
+    snprintf(in->name, sizeof(in->name), "%s", is_standard(path) ? standard : path);
+    if (!is_standard(path))
+        return in->form->file(in, path, NULL, 0);
+    if (!(st = read_all(in, &data, &bytes)))
+        st = in->form->file(in, NULL, data, bytes);
+    qn_context_free(in->ctx, data);
+    return st;
+}
+
+static void close_lines(struct inputs *in)
+{
+    if (in->lines && in->lines != stdin)
+        fclose(in->lines);
+    in->lines = NULL;
+}
+
+static qn_status open_lines(struct inputs *in)
+{
+    const char *path = in->path[in->at++];
+
+    in->number = 0;
+    in->lines = is_standard(path) ? stdin : fopen(path, "r");
+    if (in->lines)
+        return QN_OK;
+    snprintf(in->name, sizeof(in->name), "%s", path);
+    return fail(QN_E_IO, in, strerror(errno));
+}
+
+/* A line into in->text, without its end; false at the end of the file, and where it is too long: then *n is beyond the limit. */
+static bool get_line(struct inputs *in, size_t *n)
+{
+    int c = EOF;
+
+    *n = 0;
+    while (*n <= LONGEST_LINE && (c = getc(in->lines)) != EOF && c != '\n') {
+        if (*n + 1 >= in->room) {
+            const size_t room = in->room ? 2 * in->room : 4096;
+            char *larger = realloc(in->text, room);
+
+            if (!larger) {
+                *n = LONGEST_LINE + 1;
+                break;
+            }
+            in->text = larger;
+            in->room = room;
+        }
+        in->text[(*n)++] = (char)c;
+    }
+    if (*n > LONGEST_LINE)
+        while ((c = getc(in->lines)) != EOF && c != '\n')
+            ;
+    if (*n && *n <= LONGEST_LINE && in->text[*n - 1] == '\r')
+        --*n;
+    if (in->text && *n <= LONGEST_LINE)
+        in->text[*n] = '\0';
+    return c == '\n' || *n;
+}
+
+/* The next line that is not empty; *found is false at the end of the file. */
+static qn_status read_line(struct inputs *in, bool *found)
+{
+    const char *path = in->path[in->at - 1];
+    size_t n = 0;
+
+    *found = false;
+    while (!*found && get_line(in, &n)) {
+        snprintf(in->name, sizeof(in->name), "%s:%lld", is_standard(path) ? standard : path, (long long)++in->number);
+        if (n > LONGEST_LINE)
+            return fail(QN_E_FORMAT, in, "the line is too long");
+        if (!n)
+            continue;
+        if (strlen(in->text) != n)
+            return fail(QN_E_FORMAT, in, "the line has a zero byte");
+        if (in->number == 1 && !strncmp(in->text, "\xef\xbb\xbf", 3))
+            memmove(in->text, in->text + 3, n - 2);
+        *found = in->text[strspn(in->text, " \t")] != '\0';
+    }
+    if (*found || !ferror(in->lines))
+        return QN_OK;
+    snprintf(in->name, sizeof(in->name), "%s", is_standard(path) ? standard : path);
+    return fail(QN_E_IO, in, strerror(errno));
+}
+
+/* Behind the last line of the last file, raw stays as it is and found is false. */
+static qn_status next_line(struct inputs *in, bool *found)
+{
+    qn_status st = QN_OK;
+
+    *found = false;
+    while (!*found && (in->lines || in->at < in->paths)) {
+        if (!in->lines && (st = open_lines(in)))
+            return st;
+        if ((st = read_line(in, found)) == QN_OK && !*found)
+            close_lines(in);
+        else if (st == QN_E_IO)
+            close_lines(in);
+        if (st)
+            return st;
+        if (*found)
+            return in->form->line(in);
+    }
+    return QN_OK;
+}
+
+qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *const *path, int paths)
+{
+    struct inputs *in;
+    size_t form = 0;
+
+    *out = NULL;
+    while (form < sizeof(forms) / sizeof(forms[0]) && forms[form].kind != qn_prep_get_kind(prep))
+        form++;
+    if (!prep || form == sizeof(forms) / sizeof(forms[0]))
+        return qn_error_set(QN_E_ARG, prep ? "the model's inputs are no files that this command reads"
+                                           : "the model does not know how its inputs are prepared: use --data or --input");
+    if (!(in = qn_context_alloc(ctx, sizeof(*in))))
+        return QN_E_HOST_MEMORY;
+    *in = (struct inputs){ .ctx = ctx, .prep = prep, .form = &forms[form], .path = path, .paths = paths };
+    *out = in;
+    return QN_OK;
+}
+
+qn_status inputs_next(struct inputs *in, struct input *out)
+{
+    bool found = false;
+    qn_status st = QN_OK;
+
+    *out = (struct input){ 0 };
+    qn_image_destroy(&in->image);
+    qn_sound_destroy(&in->sound);
+    in->raw = (qn_raw){ 0 };
+    if (in->form->line) {
+        st = next_line(in, &found);
+    } else if (in->at < in->paths) {
+        found = true;
+        st = next_file(in);
+    }
+    if (st || !found)
+        return st;
+    out->name = in->name;
+    out->raw = in->raw;
+    return QN_OK;
+}
+
+void inputs_close(struct inputs **inputs)
+{
+    struct inputs *in = *inputs;
+
+    if (!in)
+        return;
+    *inputs = NULL;
+    close_lines(in);
+    qn_image_destroy(&in->image);
+    qn_sound_destroy(&in->sound);
+    free(in->text);
+    qn_context_free(in->ctx, in);
+}
