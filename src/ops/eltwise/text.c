@@ -196,10 +196,10 @@ static void add_signature(struct qni_elt_writer *w)
     qni_text_add(t, "__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))\nvoid QN_NAME(eltwise)(");
     for (int i = 0; i < w->e->inputs; i++)
         if (l->mode[i] != QNI_ELT_UNREAD)
-            qni_text_add(t, "__global const %s *x%d, long x%d0, ", memory_name(w->in[i]), i, i);
+            qni_text_add(t, "__global const %s *x%d, long x%d_0, ", memory_name(w->in[i]), i, i);
     for (int o = 0; o < w->e->outputs; o++)
         if (qni_elt_writes(w, o))
-            qni_text_add(t, "__global %s *y%d, long y%d0, ", memory_name(qni_elt_output_dtype(w, o)), o, o);
+            qni_text_add(t, "__global %s *y%d, long y%d_0, ", memory_name(qni_elt_output_dtype(w, o)), o, o);
     if (w->random)
         qni_text_add(t, "__global const uint *step, long step0, int sample, ");
     for (int j = 0; j < w->e->codes; j++) {
@@ -223,10 +223,10 @@ static void add_signature(struct qni_elt_writer *w)
         qni_text_add(t, "long count, long columns, long jump)\n{\n");
     for (int i = 0; i < w->e->inputs; i++)
         if (l->mode[i] != QNI_ELT_UNREAD)
-            qni_text_add(t, "    x%d += x%d0;\n", i, i);
+            qni_text_add(t, "    x%d += x%d_0;\n", i, i);
     for (int o = 0; o < w->e->outputs; o++)
         if (qni_elt_writes(w, o))
-            qni_text_add(t, "    y%d += y%d0;\n", o, o);
+            qni_text_add(t, "    y%d += y%d_0;\n", o, o);
     if (w->random) {
         char n[16];
 
