@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ops/eltwise/eltwise.h"
 #include "optest.h"
@@ -335,25 +336,65 @@ static const struct kind_case kinds[] = {
     {QNI_ELT_AFFINE, {U}, .alpha = 0.3f, .beta = -2, .grad = true},
 };
 
-/* Two rows' worth of vectors and a ragged end. */
+/* Kinds that are tested by one program, every one with inputs and an output of its own: building a kernel is what takes
+ * the time. */
+struct group {
+    struct qni_eltwise program; /* first: a problem's attr points to it */
+    const struct kind_case *kind[QNI_ELT_OUT];
+    char name[256];
+};
+
+static void prepare_group(const struct qni_problem *p, double *const *in)
+{
+    const struct group *g = p->attr;
+
+    for (int k = 0; k < g->program.codes; k++) {
+        const int first = g->program.code[k].operand[0];
+        struct qni_problem own = {.inputs = qni_elt_info(g->kind[k]->kind)->arity};
+
+        memcpy(own.in, p->in + first, (size_t)own.inputs * sizeof(own.in[0]));
+        if (g->kind[k]->prepare)
+            g->kind[k]->prepare(&own, in + first);
+    }
+}
+
+/* Add a kind to the group if there is room. Two rows' worth of vectors and a ragged end. */
+static bool join(struct group *g, struct optest_case *c, const struct kind_case *kc)
+{
+    const struct qni_elt_info *info = qni_elt_info(kc->kind);
+    const int first = c->inputs, n = g->program.codes;
+    const size_t length = strlen(g->name);
+    struct qni_elt_code *code = &g->program.code[n];
+
+    if (n == QNI_ELT_OUT || first + info->arity > QNI_ELT_IN)
+        return false;
+    *code = (struct qni_elt_code){.kind = (uint8_t)kc->kind, .operand = {-1, -1, -1}, .alpha = kc->alpha, .beta = kc->beta};
+    for (int i = 0; i < info->arity; i++) {
+        code->operand[i] = (int8_t)(first + i);
+        c->in[first + i] = optest_f32(2, 3, 13);
+        c->fill[first + i] = kc->fill[i];
+        if (!kc->grad || kc->no_grad >> i & 1)
+            c->no_grad |= 1u << (first + i);
+    }
+    c->inputs += info->arity;
+    c->small_grad |= kc->grad;
+    g->kind[n] = kc;
+    g->program.out[n] = (int8_t)(QNI_ELT_IN + n);
+    g->program.inputs = c->inputs;
+    g->program.codes = g->program.outputs = n + 1;
+    snprintf(g->name + length, sizeof(g->name) - length, "%s%s%s", n ? ", " : "", kc->prepare ? "wide " : "", info->name);
+    return true;
+}
+
 static void every_kind(void)
 {
-    for (size_t k = 0; k < QNI_COUNT(kinds); k++) {
-        const struct kind_case *kc = &kinds[k];
-        struct qni_eltwise e = {.inputs = qni_elt_info(kc->kind)->arity, .codes = 1, .outputs = 1, .out = {QNI_ELT_IN}};
-        struct optest_case c = {.op = &qni_op_eltwise, .attr = &e, .inputs = e.inputs, .ref = ref, .slack = 2};
-        char name[64];
+    for (size_t k = 0; k < QNI_COUNT(kinds);) {
+        struct group g = {0};
+        struct optest_case c = {.name = g.name, .op = &qni_op_eltwise, .attr = &g, .ref = ref, .slack = 2};
 
-        e.code[0] = (struct qni_elt_code){.kind = (uint8_t)kc->kind, .operand = {0, 1, 2}, .alpha = kc->alpha, .beta = kc->beta};
-        snprintf(name, sizeof(name), "%s%s", qni_elt_info(kc->kind)->name, kc->prepare ? ", wide" : "");
-        c.name = name;
-        c.prepare = kc->prepare;
-        c.small_grad = kc->grad;
-        c.no_grad = kc->no_grad;
-        for (int i = 0; i < e.inputs; i++) {
-            c.in[i] = optest_f32(2, 3, 13);
-            c.fill[i] = kc->fill[i];
-        }
+        c.prepare = prepare_group;
+        while (k < QNI_COUNT(kinds) && join(&g, &c, &kinds[k]))
+            k++;
         optest_run(&c, 1);
     }
 }
