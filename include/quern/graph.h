@@ -131,6 +131,10 @@ typedef struct qn_plan_opt {
     int outputs;            /**< how many */
     const qn_val *wrt;      /**< [wrts] values whose gradients are read after a run, behind the outputs; without update */
     int wrts;               /**< how many */
+    qn_tensor *const *input_tensor;  /**< [inputs of the graph] tensors that runs read where they are, in place of arrays;
+                                          retained; NULL, or NULL among them: arrays */
+    qn_tensor *const *output_tensor; /**< [outputs + wrts] tensors that runs write, overwritten; they may overlap nothing
+                                          else the plan uses; retained; NULL, or NULL among them: read with qn_plan_run() */
     uintptr_t reserved[4];  /**< must be zero */
 } qn_plan_opt;
 
@@ -142,7 +146,7 @@ typedef struct qn_plan_opt {
  * @param opt  borrowed during the call
  *
  * @retval QN_OK               planned; every kernel is compiled, every argument bound
- * @retval QN_E_SHAPE          an input's shape does not fit the graph
+ * @retval QN_E_SHAPE          an input's shape does not fit the graph, or a tensor its input or output
  * @retval QN_E_UNSUPPORTED    something has no gradient
  * @retval QN_E_DEVICE_MEMORY  it does not fit
  */
@@ -152,9 +156,11 @@ QN_API qn_status qn_plan_create(qn_plan **out, qn_state *s, const qn_plan_opt *o
 QN_API void qn_plan_destroy(qn_plan **p);
 
 /**
- * Run a plan once, in order after all earlier runs on the state's device.
+ * Run a plan once, in order after all earlier runs on the state's device. With tensors for all inputs and outputs nothing
+ * is copied: what was enqueued before on the device's queue has written the inputs, what is enqueued next reads the results.
  *
- * @param in   [inputs of the graph] arrays; NULL for those the plan does not need. They are free again on return
+ * @param in   [inputs of the graph] arrays; NULL for those the plan does not need or has as tensors. They are free again
+ *             on return
  * @param out  [outputs + wrts] arrays, overwritten; NULL where not wanted. NULL, or all NULL: nothing is waited for
  * @param lr   the optimizer's learning rate; 0: its own. Its schedule multiplies it
  */

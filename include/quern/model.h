@@ -234,6 +234,35 @@ QN_API qn_status qn_model_train_batch(qn_model *m, const void *const *in, const 
 QN_API qn_status qn_model_test_batch(qn_model *m, const void *const *in, const void *const *targets, const float *weights,
                                      int64_t samples, qn_logs *out);
 
+/**
+ * One training step on tensors, read where they are: nothing is copied.
+ *
+ * The work is enqueued on the device's queue: after what wrote the tensors there, before what changes them next. A plan is
+ * kept for each of the last eight sets of tensors; a new set, other places in memory, costs a new plan.
+ *
+ * @param in       [inputs] tensors [samples, shape] of the inputs' dtypes; borrowed
+ * @param targets  [targets] likewise; class numbers are i32
+ * @param weights  [samples] f32, or NULL
+ * @param out      if not NULL, loss and metrics of this batch, for which the step is waited for
+ *
+ * @retval QN_E_SHAPE  a tensor's dtype or shape is not what the model takes
+ * @retval others      as qn_model_fit()
+ */
+QN_API qn_status qn_model_train_tensors(qn_model *m, qn_tensor *const *in, qn_tensor *const *targets, qn_tensor *weights,
+                                        qn_logs *out);
+
+/** Loss and metrics of tensors without training. As qn_model_train_tensors(). */
+QN_API qn_status qn_model_test_tensors(qn_model *m, qn_tensor *const *in, qn_tensor *const *targets, qn_tensor *weights,
+                                       qn_logs *out);
+
+/**
+ * Predict from tensors into tensors. As qn_model_train_tensors(); nothing is waited for.
+ *
+ * @param in   [inputs] tensors [samples, shape]; borrowed
+ * @param out  [outputs] tensors, overwritten; they overlap neither each other nor the inputs; NULL where not wanted
+ */
+QN_API qn_status qn_model_predict_tensors(qn_model *m, qn_tensor *const *in, qn_tensor *const *out);
+
 /** End a run of fit, evaluate or predict after the current step. Threads: any. */
 QN_API void qn_model_cancel(qn_model *m);
 

@@ -12,6 +12,8 @@
 qn_status qni_instantiate(qn_graph **out, const struct qni_plan_request *request, qn_val **map);
 /* Append the gradients and the optimizer's update; marks the final gradients. wrt_out: [request->wrts]. */
 qn_status qni_append_training(qn_graph *g, const struct qni_plan_request *request, const qn_val *map, qn_val *wrt_out);
+/* Results that go to tensors: one that is no node's own, or that is also another result, is copied. */
+void qni_bound_results(qn_graph *g, const struct qni_plan_request *request, qn_val *root, size_t roots);
 /* Mark nodes dead that lead to none of the roots, to no final gradient and update no state. */
 qn_status qni_pass_dead(qn_graph *g, const qn_val *root, size_t roots);
 /* Sums, activations and gradients of activations (dx = dy * act'(y)) into the epilogue of the node before them. */

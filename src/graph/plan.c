@@ -398,6 +398,29 @@ static qn_status place_rest(struct making *m)
     return st;
 }
 
+/* Results that the program wants in its tensors are no part of the arena, nor is what they took over storage from. */
+static qn_status place_results(struct making *m)
+{
+    qn_status st = QN_OK;
+
+    for (size_t i = 0; m->rq->output_tensor && i < m->roots && !st; i++) {
+        const qn_tensor *t = m->rq->output_tensor[i];
+        const struct qni_value *v = &m->g->value[m->root[i].id];
+        const int32_t storage = m->storage_of[m->root[i].id];
+
+        if (!t)
+            continue;
+        if ((st = qni_bound_check(t, m->plan->dev, v->dtype, &v->shape))) {
+            qni_error_prefix("output %zu: ", i);
+            return st;
+        }
+        m->life[storage].first = -1;
+        m->bind[storage] = qni_bound_place(t);
+        st = keep(m->plan, qni_storage_retain(t->storage));
+    }
+    return st;
+}
+
 /* Written through the upload queue, so never a part of a chunk: see the pool in device/device.h. */
 static qn_status make_inputs(struct making *m)
 {
@@ -414,11 +437,14 @@ static qn_status make_inputs(struct making *m)
         in->dtype = v->dtype;
         in->shape = v->shape;
         in->bytes = value_bytes(v);
-        for (int s = 0; s < QNI_PLAN_SLOTS; s++)
-            if ((st = qni_storage_create_alone(&in->storage[s], p->dev, in->bytes))) {
-                qni_error_prefix("input %s: ", m->g->input[i].name);
-                return st;
-            }
+        if (m->rq->input_tensor && m->rq->input_tensor[v->input])
+            st = qni_bound_input(in, p->dev, m->rq->input_tensor[v->input]);
+        for (int s = 0; s < QNI_PLAN_SLOTS && !st && !in->bound; s++)
+            st = qni_storage_create_alone(&in->storage[s], p->dev, in->bytes);
+        if (st) {
+            qni_error_prefix("input %s: ", m->g->input[i].name);
+            return st;
+        }
     }
     for (int s = 0; s < QNI_PLAN_SLOTS; s++)
         if ((st = qni_storage_create_alone(&p->step[s], p->dev, QNI_BLOCK_WORDS * sizeof(uint32_t))))
@@ -433,7 +459,7 @@ static void bind_slot(struct making *m, int slot)
     for (size_t i = 0; i < p->inputs; i++) {
         const struct qni_storage *s = p->input[i].storage[slot];
 
-        m->bind[m->g->input[i].value] = (struct qni_bind){ s->mem, s->offset };
+        m->bind[m->g->input[i].value] = (struct qni_bind){ s->mem, s->offset + p->input[i].offset };
     }
     m->bind[m->binds - 2] = (struct qni_bind){ p->step[slot]->mem, p->step[slot]->offset };
     m->bind[m->binds - 1] = (struct qni_bind){ p->state->device_block->mem, p->state->device_block->offset };
@@ -540,6 +566,7 @@ static qn_status passes(struct making *m, const qn_val *map)
         return st;
     for (size_t i = 0; i < m->roots; i++)
         m->root[i] = readable(m->g, m->root[i]);
+    qni_bound_results(m->g, rq, m->root, m->roots);
     if ((st = qni_graph_status(m->g)) || (st = qni_pass_dead(m->g, m->root, m->roots)) ||
         (st = qni_pass_fuse_epilogues(m->g, caps, m->root, m->roots)) || (st = qni_pass_split_epilogues(m->g, caps)) ||
         (st = qni_pass_fuse_eltwise(m->g, m->root, m->roots)))
@@ -566,7 +593,7 @@ static qn_status make(struct making *m)
         goto done;
     m->binds = m->g->values + m->temporaries + 2;
     if ((st = qni_calloc(ctx, &m->bind, m->binds, sizeof(*m->bind))) || (st = place_gradients(m)) ||
-        (st = place_lives(m)) || (st = place_rest(m)) || (st = make_inputs(m)) || (st = join(m)))
+        (st = place_results(m)) || (st = place_lives(m)) || (st = place_rest(m)) || (st = make_inputs(m)) || (st = join(m)))
         goto done;
     for (size_t i = p->prepare; i < m->recorder.launches; i++) {
         p->launches += m->recorder.launch[i].call == NULL;

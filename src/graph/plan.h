@@ -7,6 +7,7 @@
 
 #include "graph/graph.h"
 #include "graph/step.h"
+#include "tensor/tensor.h"
 
 #define QNI_PLAN_SLOTS 2
 #define QNI_MAX_OPTIMIZER_SLOTS 3
@@ -90,6 +91,8 @@ struct qni_plan_request {
     int wrts;
     const qn_val *output;            /* values the host reads after a run */
     int outputs;
+    qn_tensor *const *input_tensor;  /* [graph->inputs] where inputs lie that are not fed, retained; NULL, or all NULL: none */
+    qn_tensor *const *output_tensor; /* [outputs + wrts] where results go, likewise */
     struct qni_choices *choices;     /* algorithms to take again, and where new choices go; borrowed while planning; or NULL */
 };
 
@@ -107,6 +110,8 @@ struct qni_plan_input {
     qn_dtype dtype;
     qn_shape shape;
     size_t bytes;
+    bool bound;                      /* a tensor of the program's, at offset in either storage: not to be fed */
+    size_t offset;
     struct qni_storage *storage[QNI_PLAN_SLOTS];
 };
 
@@ -147,6 +152,14 @@ qn_status qni_plan_submit(struct qni_plan *plan, int slot);
 /* Read output after the last submitted run, in order on the queue; waits when block. */
 qn_status qni_plan_read(struct qni_plan *plan, size_t output, void *to, size_t bytes, bool block, cl_event *event);
 qn_status qni_plan_finish(struct qni_plan *plan);
+
+/* ---- bound.c: a program's own tensors as inputs and results ---- */
+
+/* QN_E_SHAPE where a tensor is not of that type and shape, QN_E_ARG where it is on another device. */
+qn_status qni_bound_check(const struct qn_tensor *t, const qn_device *dev, qn_dtype dtype, const qn_shape *shape);
+struct qni_bind qni_bound_place(const struct qn_tensor *t);
+/* The input, whose dtype and shape are set, is in the tensor, whichever the slot. */
+qn_status qni_bound_input(struct qni_plan_input *in, const qn_device *dev, const struct qn_tensor *t);
 
 /* ---- memory.c ---- */
 

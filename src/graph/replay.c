@@ -43,6 +43,8 @@ qn_status qni_plan_feed(struct qni_plan *p, int slot, size_t input, const void *
     if (input >= p->inputs)
         return qni_error(QN_E_ARG, "the plan has %zu inputs, not a number %zu", p->inputs, input);
     in = &p->input[input];
+    if (in->bound)
+        return qni_error(QN_E_STATE, "input %zu is a tensor and takes no array", input);
     if (bytes != in->bytes)
         return qni_error(QN_E_SHAPE, "input %zu has %zu bytes, planned for %zu", input, bytes, in->bytes);
     if (!bytes)

@@ -11,6 +11,7 @@
 
 #define QNI_PLAN_CACHE 8
 #define QNI_MAX_MODEL_IO QN_MAX_OUTPUTS
+#define QNI_MAX_TENSORS (3 * QNI_MAX_MODEL_IO + 1)
 #define QNI_MAX_NOTES 16
 
 /* What a plan of a model is for. */
@@ -24,6 +25,7 @@ struct qni_cached_plan {
     struct qni_plan *plan;
     int held[QNI_PLAN_SLOTS];        /* loader's slot behind each of the plan's slots; -1: none */
     void *staging[QNI_PLAN_SLOTS][3 * QNI_MAX_MODEL_IO]; /* converted or copied inputs, by plan input */
+    struct qni_bind place[QNI_MAX_TENSORS]; /* where tensors lie, as in struct qni_feed; zero where there are none */
     uint64_t used;                   /* for the least recently used one to go first */
 };
 
@@ -113,6 +115,9 @@ struct qni_feed {
     const float *weight;             /* NULL: none */
     qn_dtype in_dtype[QNI_MAX_MODEL_IO], target_dtype[QNI_MAX_MODEL_IO];
     bool copy;                       /* the arrays may change after the call: copy them first */
+    qn_tensor *const *tensor;        /* in place of all arrays: [QNI_MAX_TENSORS] the graph's inputs, then a prediction's
+                                        outputs, NULL where there is none; NULL: arrays */
+    bool weighted;                   /* one of them is the samples' weights */
     struct qni_loader *loader;       /* NULL, or the loader that owns the arrays */
     int loader_slot;
 };

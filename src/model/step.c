@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * A batch on the host becomes a step on the device, through a cached plan. */
+ * A batch, on the host or in tensors, becomes a step on the device, through a cached plan. */
 #include "model/model.h"
 
 /* ---- plans ---- */
@@ -38,10 +38,11 @@ static void input_shapes(const qn_model *m, int64_t rows, qn_shape *shape)
     }
 }
 
-static qn_status plan_make(qn_model *m, enum qni_mode mode, bool weighted, int64_t rows, struct qni_plan **out)
+static qn_status plan_make(qn_model *m, enum qni_mode mode, bool weighted, int64_t rows, qn_tensor *const *tensor,
+                           struct qni_plan **out)
 {
     struct qni_plan_request rq = { .state = m->state, .graph = m->g, .training = mode == QNI_MODE_TRAIN,
-                                   .choices = &m->choices };
+                                   .choices = &m->choices, .input_tensor = tensor };
     qn_shape *shape = NULL;
     qn_status st;
 
@@ -52,6 +53,7 @@ static qn_status plan_make(qn_model *m, enum qni_mode mode, bool weighted, int64
     if (mode == QNI_MODE_PREDICT) {
         rq.output = m->output;
         rq.outputs = m->outputs;
+        rq.output_tensor = tensor ? tensor + m->g->inputs : NULL;
         rq.update_first = m->carry_first;
         rq.update_last = m->carry_last;
     } else {
@@ -65,23 +67,40 @@ static qn_status plan_make(qn_model *m, enum qni_mode mode, bool weighted, int64
     return st;
 }
 
-static qn_status plan_get(qn_model *m, enum qni_mode mode, bool weighted, int64_t rows, struct qni_loader *loader,
-                          struct qni_cached_plan **out)
+static struct qni_bind place_of(qn_tensor *const *tensor, size_t i)
 {
+    return tensor && tensor[i] ? qni_bound_place(tensor[i]) : (struct qni_bind){ 0 };
+}
+
+static bool same_places(const struct qni_cached_plan *c, qn_tensor *const *tensor)
+{
+    bool same = true;
+
+    for (size_t i = 0; i < QNI_COUNT(c->place) && same; i++) {
+        const struct qni_bind at = place_of(tensor, i);
+
+        same = c->place[i].mem == at.mem && c->place[i].offset == at.offset;
+    }
+    return same;
+}
+
+static qn_status plan_get(qn_model *m, enum qni_mode mode, const struct qni_feed *f, struct qni_cached_plan **out)
+{
+    const bool weighted = f->tensor ? f->weighted : f->weight != NULL;
     struct qni_cached_plan *c = NULL;
     struct qni_plan *plan;
     qn_status st;
 
     for (int i = 0; i < m->plans; i++) {
         c = &m->plan[i];
-        if (c->mode == mode && c->weighted == weighted && c->rows == rows) {
+        if (c->mode == mode && c->weighted == weighted && c->rows == f->rows && same_places(c, f->tensor)) {
             c->used = ++m->clock;
             *out = c;
             return QN_OK;
         }
     }
     /* The arena may move: what runs in the old one has to end first. Rare: once for each batch size. */
-    if ((st = qni_model_drain(m, loader)) || (st = plan_make(m, mode, weighted, rows, &plan)))
+    if ((st = qni_model_drain(m, f->loader)) || (st = plan_make(m, mode, weighted, f->rows, f->tensor, &plan)))
         return st;
     if (m->plans < QNI_PLAN_CACHE) {
         c = &m->plan[m->plans++];
@@ -92,7 +111,9 @@ static qn_status plan_get(qn_model *m, enum qni_mode mode, bool weighted, int64_
                 c = &m->plan[i];
         plan_free(m, c);
     }
-    *c = (struct qni_cached_plan){ .mode = mode, .weighted = weighted, .rows = rows, .plan = plan, .used = ++m->clock };
+    *c = (struct qni_cached_plan){ .mode = mode, .weighted = weighted, .rows = f->rows, .plan = plan, .used = ++m->clock };
+    for (size_t i = 0; i < QNI_COUNT(c->place); i++)
+        c->place[i] = place_of(f->tensor, i);
     for (int s = 0; s < QNI_PLAN_SLOTS; s++)
         c->held[s] = -1;
     *out = c;
@@ -177,6 +198,27 @@ static const void *find_array(const qn_model *m, const struct qni_feed *f, int32
     return f->weight;
 }
 
+/* What lies where the plan reads and writes must still be of the same type and shape. */
+static qn_status check_tensors(const qn_model *m, const struct qni_cached_plan *c, const struct qni_feed *f)
+{
+    const struct qni_plan *p = c->plan;
+    qn_status st = QN_OK;
+
+    for (size_t i = 0; i < p->inputs && !st; i++) {
+        const struct qni_plan_input *in = &p->input[i];
+
+        if (in->bound && (st = qni_bound_check(f->tensor[in->input], m->dev, in->dtype, &in->shape)))
+            qni_error_prefix("%s: ", m->g->input[in->input].name);
+    }
+    for (size_t i = 0; f->tensor && i < p->outputs && !st; i++) {
+        const qn_tensor *t = f->tensor[m->g->inputs + i];
+
+        if (t && (st = qni_bound_check(t, m->dev, p->output[i].dtype, &p->output[i].shape)))
+            qni_error_prefix("output %zu: ", i);
+    }
+    return st;
+}
+
 static qn_status feed_input(qn_model *m, struct qni_cached_plan *c, int slot, size_t i, const struct qni_feed *f)
 {
     const struct qni_plan_input *in = &c->plan->input[i];
@@ -186,6 +228,8 @@ static qn_status feed_input(qn_model *m, struct qni_cached_plan *c, int slot, si
     void **staging = &c->staging[slot][i];
     qn_status st;
 
+    if (in->bound)
+        return QN_OK;
     if (!from && in->bytes)
         return qni_error(QN_E_ARG, "there are no data for %s", declared->name);
     if (f->copy || dtype != in->dtype) {
@@ -231,7 +275,7 @@ qn_status qni_model_step(qn_model *m, enum qni_mode mode, const struct qni_feed 
     int slot = 0;
     qn_status st;
 
-    if (!(st = qni_model_whole(m)) && !(st = plan_get(m, mode, feed->weight != NULL, feed->rows, feed->loader, &c)))
+    if (!(st = qni_model_whole(m)) && !(st = plan_get(m, mode, feed, &c)) && !(st = check_tensors(m, c, feed)))
         st = qni_plan_begin(c->plan, &slot);
     if (st) {
         if (feed->loader)

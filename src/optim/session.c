@@ -139,6 +139,8 @@ qn_status qn_plan_create(qn_plan **out, qn_state *s, const qn_plan_opt *opt)
     rq.outputs = opt->outputs;
     rq.wrt = opt->wrt;
     rq.wrts = opt->wrts;
+    rq.input_tensor = opt->input_tensor;
+    rq.output_tensor = opt->output_tensor;
     p->s = s;
     s->plans++;
     p->update = opt->update;
@@ -146,7 +148,8 @@ qn_status qn_plan_create(qn_plan **out, qn_state *s, const qn_plan_opt *opt)
     for (int k = 0; k < QNI_PLAN_SLOTS && !st; k++) {
         st = qni_calloc(s->dev->ctx, &p->staging[k], p->plan->inputs, sizeof(*p->staging[k]));
         for (size_t i = 0; i < p->plan->inputs && !st; i++)
-            st = qni_calloc(s->dev->ctx, &p->staging[k][i], p->plan->input[i].bytes, 1);
+            if (!p->plan->input[i].bound)
+                st = qni_calloc(s->dev->ctx, &p->staging[k][i], p->plan->input[i].bytes, 1);
     }
     if (st)
         qn_plan_destroy(&p);
@@ -184,13 +187,15 @@ static qn_status feed(qn_plan *p, int slot, const void *const *in, int64_t *rows
     for (size_t i = 0; i < p->plan->inputs && !st; i++) {
         const struct qni_plan_input *x = &p->plan->input[i];
 
+        if (!*rows && x->shape.rank)
+            *rows = x->shape.dim[0];
+        if (x->bound)
+            continue;
         if (!in || (!in[x->input] && x->bytes))
             return qni_error(QN_E_ARG, "there are no data for input %d", x->input);
         if (x->bytes)
             memcpy(p->staging[slot][i], in[x->input], x->bytes);
         st = qni_plan_feed(p->plan, slot, i, p->staging[slot][i], x->bytes);
-        if (!*rows && x->shape.rank)
-            *rows = x->shape.dim[0];
     }
     return st;
 }
