@@ -25,6 +25,10 @@ static const struct lesson {
     { "11_transformer", { "step 1: loss", "step 400: loss", "of 32 new rows are said backwards" } },
     { "12_text", { "step 1: loss", "step 150: loss", "That tossed the dog," } },
     { "09_interop", { "the last row ends in 0.6323 and adds up to 1.0000" } },
+    { "13_embedded",
+      { "of 128 new points are judged rightly", "the application's buffers: yes",
+        "afterwards: 0 blocks of host memory, 1 reference" } },
+    { "14_plugin", { "time 1: it is gone", "time 2: 2 * 0.25 - 1 is about -0.50", "time 2: it is gone" } },
 };
 
 static const char *const *paths;
