@@ -11,7 +11,11 @@ build_packages=(
     zlib1g-dev                                         # .gz data sets
     libpng-dev libjpeg62-turbo-dev libsndfile1-dev     # images and sound
 )
-check_packages=("${build_packages[@]}" git)
+check_packages=(
+    "${build_packages[@]}"
+    git
+    clinfo                                             # a test compares quern devices --raw with it
+)
 
 # not_installed PACKAGE...: those of them, in one line; none where there is no dpkg to ask.
 not_installed() {
