@@ -22,6 +22,8 @@ void QN_NAME(scatter_add)(__global const float *restrict dy, long dy0, __global 
     long b0 = block * width * QN_L0 + item, b1 = min(B, b0 - item + width * QN_L0);
     long l0 = rows * height, l1 = min(L, l0 + height);
 
+    if (b0 >= b1) /* more work-items than columns */
+        return;
     dy += dy0 + a * I * B;
     index += index0;
     dx += dx0 + a * L * B;
