@@ -7,8 +7,7 @@
 #define QUERN_DATA_FILES_H
 
 #include <quern/data.h>
-#include <quern/data_image.h>
-#include <quern/data_sound.h>
+#include <quern/data_prep.h>
 
 QN_BEGIN_DECLS
 
@@ -138,7 +137,9 @@ typedef struct qn_sounds_opt {
     bool middle;           /**< cut on both sides, and silence on both sides; default: at the end */
     int64_t max_bytes;     /**< as in qn_sound_read_opt */
     int64_t max_samples;   /**< likewise */
-    uintptr_t reserved[4]; /**< must be zero */
+    qn_prep *prep;         /**< retained; of QN_PREP_SOUND: says rate, frames and middle instead of the above; the samples are
+                                qn_prep_sample(), for qn_dataset_finish() behind random changes; NULL: none */
+    uintptr_t reserved[3]; /**< must be zero */
 } qn_sounds_opt;
 
 /**

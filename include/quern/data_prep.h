@@ -19,7 +19,8 @@ QN_BEGIN_DECLS
 /** What is prepared. */
 typedef enum qn_prep_kind {
     QN_PREP_CLASSES = 0, /**< a class by its name; a target */
-    QN_PREP_TEXT = 1     /**< a text */
+    QN_PREP_TEXT = 1,    /**< a text */
+    QN_PREP_SOUND = 3    /**< a recording */
 } qn_prep_kind;
 
 /** A thing from outside; what a preparation of another kind takes may be NULL. Borrowed. */
@@ -73,6 +74,58 @@ QN_API qn_status qn_prep_text(qn_prep **out, const qn_tokenizer *tokenizer, int6
 
 /** The tokenizer of QN_PREP_TEXT, lent by the preparation; NULL for others. Threads: any. */
 QN_API const qn_tokenizer *qn_prep_tokenizer(const qn_prep *prep);
+
+/** Options of qn_prep_sound(). */
+typedef struct qn_prep_sound_opt {
+    qn_context *context;      /**< retained; NULL: a default one */
+    int rate;                 /**< frames a second that recordings are brought to; required */
+    int64_t frames;           /**< length that they are cut or filled with silence to; required */
+    bool middle;              /**< cut and filled on both sides; default: behind */
+    double peak;              /**< what the loudest sample is brought to, however loud it was; 0: levels stay as they are */
+    double preemphasis;       /**< coefficient of qn_sound_preemphasis(); 0: none */
+    double low;               /**< Hz; what lies below is filtered out, see qn_sound_band(); 0: nothing */
+    double high;              /**< Hz; what lies above is filtered out; 0: nothing */
+    int order;                /**< of those filters; 0: 5 */
+    qn_features_opt features; /**< of which the rate is .rate and the context is not used */
+    uintptr_t reserved[4];    /**< must be zero */
+} qn_prep_sound_opt;
+
+/**
+ * Recordings as features.
+ *
+ * The sample is f32 [frames]: one channel at the rate, at its level. qn_prep_finish() makes pre-emphasis, filters and features of it, in
+ * this order: f32 [qn_features_frames(), qn_features_width()]. A recording without a frame is refused.
+ *
+ * @param out  receives it; the caller owns it; NULL on failure
+ * @param opt  copied
+ *
+ * @retval QN_E_ARG          a pointer is NULL, an option is out of range, or recordings of this length are too short
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_prep_sound(qn_prep **out, const qn_prep_sound_opt *opt);
+
+/**
+ * The same preparation, but with each column of the features brought to mean 0 and standard deviation 1, as they are
+ * measured over all frames of a dataset's samples; a column that is always the same, to 0. Measure what is trained on,
+ * without random changes.
+ *
+ * @param out   receives it; the caller owns it; NULL on failure
+ * @param prep  of qn_prep_sound(); what it was standardised by before does not count
+ * @param ds    its first input is as qn_prep_sample(); read once
+ *
+ * @retval QN_E_ARG          a pointer is NULL, the preparation is of another kind, or the dataset is empty
+ * @retval QN_E_SHAPE        the first input is another field than qn_prep_sample()
+ * @retval QN_E_HOST_MEMORY  out of memory
+ * @retval others            as qn_dataset_read()
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_prep_sound_fit(qn_prep **out, const qn_prep *prep, const qn_dataset *ds);
+
+/** The same preparation, to be released once more; NULL for NULL. Threads: any. */
+QN_API qn_prep *qn_prep_retain(qn_prep *prep);
 
 /** Give a preparation up and clear the pointer. Models and datasets that use it keep it. Threads: any. */
 QN_API void qn_prep_release(qn_prep **prep);

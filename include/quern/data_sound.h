@@ -79,6 +79,21 @@ QN_API int64_t qn_sound_resampled(int64_t frames, int from, int to);
 QN_API qn_status qn_sound_resample(const qn_context *ctx, float *out, const float *in, int64_t frames, int from, int to);
 
 /**
+ * A recording of a given length: cut, or with silence.
+ *
+ * @param out     [length] overwritten; may not alias in
+ * @param length  0 or more
+ * @param in      [frames] one channel
+ * @param frames  0 or more
+ * @param middle  cut on both sides, and silence on both sides; otherwise behind
+ *
+ * @retval QN_E_ARG  a pointer is NULL or a number is negative
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_sound_place(float *out, int64_t length, const float *in, int64_t frames, bool middle);
+
+/**
  * Pre-emphasis: out[i] = in[i] - coefficient * in[i - 1].
  *
  * What stands before the first frame continues the first two in a straight line, as librosa has it:

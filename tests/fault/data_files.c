@@ -69,6 +69,32 @@ static qn_status try_wav(qn_context *ctx)
     return st;
 }
 
+/* A preparation that is measured, finishes a dataset, and goes through JSON. */
+static qn_status try_prep(qn_context *ctx)
+{
+    const char *path[] = {MEDIA "stereo.wav", MEDIA "mono.wav"};
+    static char json[8192];
+    float x[64 * 20];
+    qn_prep *p = NULL, *fitted = NULL, *copy = NULL;
+    qn_dataset *sounds = NULL, *ds = NULL;
+    size_t n = 0;
+    qn_status st;
+
+    if (!(st = qn_prep_sound(&p, &(qn_prep_sound_opt){.context = ctx, .rate = 8000, .frames = 700, .high = 3000,
+                                                      .features = {.kind = QN_FEATURE_MFCC, .fft = 64}})) &&
+        !(st = qn_dataset_sounds(&sounds, &(qn_files){.path = path, .files = 2}, &(qn_sounds_opt){.context = ctx, .prep = p})) &&
+        !(st = qn_prep_sound_fit(&fitted, p, sounds)) && !(st = qn_prep_to_json(fitted, json, sizeof(json), &n)) &&
+        !(st = qn_prep_from_json(&copy, ctx, "json", json, n)) && !(st = qn_dataset_finish(&ds, sounds, copy)))
+        st = qn_dataset_read(ds, (int64_t[]){1}, 1, (void *[]){x});
+    CHECK(n < sizeof(json));
+    qn_dataset_close(&ds);
+    qn_dataset_close(&sounds);
+    qn_prep_release(&copy);
+    qn_prep_release(&fitted);
+    qn_prep_release(&p);
+    return st;
+}
+
 static qn_status try_images(qn_context *ctx)
 {
     const char *path[] = {MEDIA "rgb.png", MEDIA "grey.png"};
@@ -95,6 +121,7 @@ static const struct attempt attempts[] = {
     {"no memory: png", try_png, 6, QND_PNG},
     {"no memory: jpeg", try_jpeg, 3, QND_JPEG},
     {"no memory: wav", try_wav, 12, QND_SNDFILE},
+    {"no memory: recordings prepared", try_prep, 30, QND_SNDFILE},
     {"no memory: images", try_images, 14, QND_PNG},
 };
 

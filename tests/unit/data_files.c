@@ -345,6 +345,40 @@ static void sounds(void)
     CHECK_STATUS(qn_dataset_sounds(&ds, &files, &(qn_sounds_opt){.rate = -1}), QN_E_ARG, "-1 a second");
 }
 
+/* As the preparation has them, which says rate and length. */
+static void prepared_sounds(void)
+{
+    const char *path[] = {MEDIA "stereo.wav", MEDIA "empty.wav"};
+    float x[600], want[600];
+    qn_dataset *ds = NULL;
+    qn_prep *prep = NULL, *other = NULL;
+    qn_sound *sound = NULL;
+
+    if (!reads(".wav")) {
+        test_skip("this build reads no WAV");
+        return;
+    }
+    CHECK_OK(qn_prep_sound(&prep, &(qn_prep_sound_opt){.rate = 8000, .frames = 600, .middle = true, .peak = 0.5}));
+    CHECK_OK(qn_prep_classes(&other, NULL, (const char *[]){"a"}, 1));
+    CHECK_OK(qn_sound_read(&sound, path[0], NULL));
+    CHECK_OK(qn_prep_load(prep, &(qn_raw){.sound = sound}, want));
+    CHECK_OK(qn_dataset_sounds(&ds, &(qn_files){.path = path, .files = 2}, &(qn_sounds_opt){.rate = 1, .prep = prep}));
+    CHECK_OK(qn_dataset_read(ds, (int64_t[]){0}, 1, (void *[]){x}));
+    CHECK(!memcmp(x, want, sizeof(x)));
+    CHECK_STATUS(qn_dataset_read(ds, (int64_t[]){1}, 1, (void *[]){x}), QN_E_FORMAT, "empty.wav: the recording is empty");
+    qn_dataset_close(&ds);
+    bad_files = 0;
+    CHECK_OK(qn_dataset_sounds(&ds, &(qn_files){.path = path, .files = 2, .bad = count_bad, .user = &bad_files},
+                               &(qn_sounds_opt){.prep = prep}));
+    CHECK(bad_files == 1 && qn_dataset_samples(ds) == 1);
+    qn_dataset_close(&ds);
+    CHECK_STATUS(qn_dataset_sounds(&ds, &(qn_files){.path = path, .files = 2}, &(qn_sounds_opt){.prep = other}), QN_E_ARG,
+                 "no recordings");
+    qn_sound_destroy(&sound);
+    qn_prep_release(&prep);
+    qn_prep_release(&other);
+}
+
 /* Workers decode at the same time. */
 static void threads(void)
 {
@@ -387,6 +421,7 @@ int main(void)
     test_run("files: a folder for each class", folders);
     test_run("files: images of other sizes", fitted);
     test_run("files: recordings as a dataset", sounds);
+    test_run("files: recordings as a preparation has them", prepared_sounds);
     test_run("files: several threads", threads);
     snprintf(command, sizeof(command), "rm -r %s", folder);
     CHECK(system(command) == 0);

@@ -77,27 +77,20 @@ qn_status qn_sound_read(qn_sound **out, const char *path, const qn_sound_read_op
     return st;
 }
 
-/* The recording in out's frames: cut, or silence around it. */
-static void place(float *out, int64_t frames, const qn_sound *sound, bool middle)
-{
-    const int64_t spare = frames - sound->frames, before = middle ? spare / 2 : 0; /* both negative where it is cut */
-    const int64_t to = before > 0 ? before : 0, from = before < 0 ? -before : 0;
-    const int64_t n = spare < 0 ? frames : sound->frames;
-
-    memset(out, 0, (size_t)frames * sizeof(*out));
-    if (n)
-        memcpy(out + to, sound->sample + from, (size_t)n * sizeof(*out));
-}
-
 static qn_status read_one(const struct sounds *s, int64_t i, float *out)
 {
+    const char *path = s->list.path[i];
     qn_sound *sound = NULL, *mono = NULL;
     qn_status st;
 
-    if ((st = read_sound(&sound, s->ctx, s->list.path[i], s->opt.max_bytes, s->opt.max_samples)))
+    if ((st = read_sound(&sound, s->ctx, path, s->opt.max_bytes, s->opt.max_samples)))
         return st;
-    if (out && (st = qn_sound_convert(&mono, s->ctx, sound, s->opt.rate)) == QN_OK)
-        place(out, s->opt.frames, mono, s->opt.middle);
+    if (s->opt.prep && sound->frames < 1)
+        st = qnd_error(QN_E_FORMAT, "%s: the recording is empty", path);
+    else if (out && s->opt.prep)
+        st = qn_prep_load(s->opt.prep, &(qn_raw){.sound = sound}, out);
+    else if (out && (st = qn_sound_convert(&mono, s->ctx, sound, s->opt.rate)) == QN_OK)
+        st = qn_sound_place(out, s->opt.frames, mono->sample, mono->frames, s->opt.middle);
     qn_sound_destroy(&mono);
     qn_sound_destroy(&sound);
     return st;
@@ -122,6 +115,7 @@ static void close_sounds(void *user)
     struct sounds *s = user;
     qn_context *own = s->own;
 
+    qn_prep_release(&s->opt.prep);
     qnd_list_free(&s->list);
     qn_context_free(s->ctx, s);
     qn_context_destroy(&own);
@@ -137,6 +131,8 @@ static qn_status check_sounds(qn_sounds_opt *o)
     for (size_t i = 0; i < sizeof(o->reserved) / sizeof(o->reserved[0]); i++)
         if (o->reserved[i])
             return qnd_error(QN_E_ARG, "reserved[%zu] of the options is not zero", i);
+    if (o->prep && qn_prep_get_kind(o->prep) != QN_PREP_SOUND)
+        return qnd_error(QN_E_ARG, "the preparation is of no recordings");
     o->max_bytes = o->max_bytes ? o->max_bytes : MOST_BYTES;
     o->max_samples = o->max_samples ? o->max_samples : MOST_SAMPLES;
     if (o->rate < 0 || o->rate > QN_SOUND_MOST_RATE || o->frames < 0 || o->frames > MOST_SAMPLES || o->max_bytes < 0 ||
@@ -150,6 +146,10 @@ static qn_status find_rate(struct sounds *s)
     qn_sound *first = NULL;
     qn_status st;
 
+    if (s->opt.prep) {
+        s->opt.frames = qn_prep_sample(s->opt.prep)->shape.dim[0];
+        return QN_OK;
+    }
     if (!s->opt.rate) {
         if ((st = read_sound(&first, s->ctx, s->list.path[0], s->opt.max_bytes, s->opt.max_samples)))
             return st;
@@ -181,6 +181,7 @@ qn_status qn_dataset_sounds(qn_dataset **out, const qn_files *files, const qn_so
     s->ctx = o.context;
     s->own = own;
     s->opt = o;
+    s->opt.prep = qn_prep_retain(o.prep);
     if ((st = qnd_list_make(&s->list, s->ctx, files, ends)) || (st = qnd_list_check(&s->list, files, try_sound, s)) ||
         (st = find_rate(s)))
         goto done;

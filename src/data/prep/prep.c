@@ -4,7 +4,7 @@
 #include "data/data.h"
 #include "data/prep/prep.h"
 
-static const struct qni_prep_type *const types[] = {&qni_prep_classes_type, &qni_prep_text_type};
+static const struct qni_prep_type *const types[] = {&qni_prep_classes_type, &qni_prep_sound_type, &qni_prep_text_type};
 
 qn_status qni_prep_new(void *out, qn_context *ctx, const struct qni_prep_type *type)
 {
@@ -29,6 +29,11 @@ qn_prep *qni_prep_retain(qn_prep *p)
 {
     atomic_fetch_add(&p->references, 1);
     return p;
+}
+
+qn_prep *qn_prep_retain(qn_prep *prep)
+{
+    return prep ? qni_prep_retain(prep) : NULL;
 }
 
 void qn_prep_release(qn_prep **prep)
@@ -137,11 +142,27 @@ static void close_finish(void *user)
     qni_context_release(&ctx);
 }
 
+qn_status qni_prep_find_sample(int *out, const qn_prep *p, const qn_dataset *ds)
+{
+    char found[96], expected[96];
+    int at = 0;
+
+    while (at < ds->fields && ds->field[at].role != QN_FIELD_INPUT)
+        at++;
+    if (at == ds->fields)
+        return qni_error(QN_E_SHAPE, "the dataset has no input");
+    if (ds->field[at].dtype != p->sample.dtype || !qni_shape_equal(&ds->field[at].shape, &p->sample.shape))
+        return qni_error(QN_E_SHAPE, "the dataset's input is %s %s, the preparation takes %s %s",
+                         qn_dtype_name(ds->field[at].dtype), qni_shape_text(&ds->field[at].shape, found, sizeof(found)),
+                         qn_dtype_name(p->sample.dtype), qni_shape_text(&p->sample.shape, expected, sizeof(expected)));
+    *out = at;
+    return QN_OK;
+}
+
 qn_status qn_dataset_finish(qn_dataset **out, qn_dataset *from, qn_prep *prep)
 {
     qn_field field[QN_MAX_FIELDS];
     struct finish *f = NULL;
-    char found[96], expected[96];
     qn_status st;
     int at = 0;
 
@@ -150,15 +171,7 @@ qn_status qn_dataset_finish(qn_dataset **out, qn_dataset *from, qn_prep *prep)
     *out = NULL;
     if (!from || !prep)
         return qni_error(QN_E_ARG, "%s is NULL", from ? "prep" : "the source");
-    while (at < from->fields && from->field[at].role != QN_FIELD_INPUT)
-        at++;
-    if (at == from->fields)
-        return qni_error(QN_E_SHAPE, "the dataset has no input");
-    if (from->field[at].dtype != prep->sample.dtype || !qni_shape_equal(&from->field[at].shape, &prep->sample.shape))
-        return qni_error(QN_E_SHAPE, "the dataset's input is %s %s, the preparation takes %s %s",
-                         qn_dtype_name(from->field[at].dtype), qni_shape_text(&from->field[at].shape, found, sizeof(found)),
-                         qn_dtype_name(prep->sample.dtype), qni_shape_text(&prep->sample.shape, expected, sizeof(expected)));
-    if ((st = qni_calloc(prep->ctx, &f, 1, sizeof(*f))))
+    if ((st = qni_prep_find_sample(&at, prep, from)) || (st = qni_calloc(prep->ctx, &f, 1, sizeof(*f))))
         return st;
     f->at = at;
     f->fields = from->fields;

@@ -29,13 +29,15 @@ struct qn_prep {
     qn_field sample, input; /* names are constants; input only where type->finish */
 };
 
-extern const struct qni_prep_type qni_prep_classes_type, qni_prep_text_type;
+extern const struct qni_prep_type qni_prep_classes_type, qni_prep_sound_type, qni_prep_text_type;
 
 /* A zeroed struct of type->bytes with its frame filled in, for a creating function to fill in. */
 qn_status qni_prep_new(void *out, qn_context *ctx, const struct qni_prep_type *type);
 qn_prep *qni_prep_retain(qn_prep *p);
 /* QN_E_ARG where the raw thing lacks what is needed. */
 qn_status qni_prep_lacks(const char *what);
+/* The number of a dataset's first input, which must be as the preparation's sample is. */
+qn_status qni_prep_find_sample(int *out, const qn_prep *p, const qn_dataset *ds);
 /* One JSON object. */
 void qni_prep_put(const qn_prep *p, struct qni_json_out *o, const char *key);
 qn_status qni_prep_get(qn_prep **out, qn_context *ctx, const struct qni_json_at *at);

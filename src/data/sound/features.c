@@ -201,6 +201,11 @@ qn_features *qni_features_retain(qn_features *f)
     return f;
 }
 
+const qn_features_opt *qni_features_opt(const qn_features *f)
+{
+    return &f->opt;
+}
+
 void qn_features_destroy(qn_features **features)
 {
     qn_features *f = features ? *features : NULL;

@@ -102,6 +102,20 @@ qn_status qni_sound_check(const float *out, const float *in, int64_t samples)
     return QN_OK;
 }
 
+qn_status qn_sound_place(float *out, int64_t length, const float *in, int64_t frames, bool middle)
+{
+    const int64_t spare = length - frames, before = middle ? spare / 2 : 0; /* both negative where it is cut */
+    const int64_t to = QNI_MAX(before, 0), from = QNI_MAX(-before, 0);
+
+    if (length < 0 || frames < 0 || (length && !out) || (frames && !in))
+        return qni_error(QN_E_ARG, length < 0 || frames < 0 ? "a negative number of samples" : "out or in is NULL");
+    if (length)
+        memset(out, 0, (size_t)length * sizeof(*out));
+    if (length && frames)
+        memcpy(out + to, in + from, (size_t)QNI_MIN(length, frames) * sizeof(*out));
+    return QN_OK;
+}
+
 qn_status qn_window_make(float *out, qn_window window, int64_t n)
 {
     /* cos(0), cos(1), cos(2) of the angle 2 pi i / n */
