@@ -395,6 +395,42 @@ QN_API qn_status qn_dataset_select(qn_dataset **out, qn_dataset *from, const int
 QN_API qn_status qn_dataset_split(qn_dataset **first, qn_dataset **last, qn_dataset *from, double fraction);
 
 /**
+ * Parts drawn at random, such as training, validation and test.
+ *
+ * @param out       [parts] receive them; the caller owns them; NULL on failure
+ * @param share     [parts] each above 0, 1 together
+ * @param parts     1 to 255
+ * @param from      retained by all of them
+ * @param by_class  every class in the same shares: of a target that is one class a sample (i32, a scalar)
+ * @param seed      the same parts for the same seed
+ *
+ * @retval QN_E_ARG          a number is out of range, or a part would be empty
+ * @retval QN_E_SHAPE        by_class, and there is no such target
+ * @retval QN_E_HOST_MEMORY  out of memory
+ * @retval others            as qn_dataset_read()
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_dataset_divide(qn_dataset **out, const double *share, int parts, qn_dataset *from, bool by_class,
+                                   uint64_t seed);
+
+/**
+ * Keep samples in memory from their first reading on: pictures that are decoded once.
+ *
+ * Random changes belong behind it: what stands before it is read once, whatever the epoch.
+ *
+ * @param out        receives the dataset; the caller owns it; NULL on failure
+ * @param from       retained
+ * @param max_bytes  as many of the first samples are kept as fit into so many; the others are read every time
+ *
+ * @retval QN_E_ARG          a pointer is NULL or max_bytes is negative
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_dataset_cache(qn_dataset **out, qn_dataset *from, int64_t max_bytes);
+
+/**
  * Several datasets one after another.
  *
  * @param out      receives the dataset; the caller owns it; NULL on failure

@@ -87,13 +87,6 @@ typedef struct qn_files {
     uintptr_t reserved[4];     /**< must be zero */
 } qn_files;
 
-/** How an image is brought to the size of a dataset's. */
-typedef enum qn_image_fit {
-    QN_FIT_STRETCH = 0, /**< height and width each by its own */
-    QN_FIT_CROP = 1,    /**< in proportion, what is too much is cut off on both sides */
-    QN_FIT_PAD = 2      /**< in proportion, black on both sides */
-} qn_image_fit;
-
 /** Options of qn_dataset_images(). */
 typedef struct qn_images_opt {
     qn_context *context;   /**< retained; NULL: a default one */
@@ -105,7 +98,9 @@ typedef struct qn_images_opt {
     bool keep_u8;          /**< 0 to 255 as u8; default: 0 to 1 as f32 */
     int64_t max_bytes;     /**< as in qn_image_read_opt */
     int64_t max_pixels;    /**< likewise */
-    uintptr_t reserved[4]; /**< must be zero */
+    qn_prep *prep;         /**< retained; of QN_PREP_IMAGE: says size, channels, fit and antialias instead of the above; the
+                                samples are qn_prep_sample(), for qn_dataset_finish() behind random changes; NULL: none */
+    uintptr_t reserved[3]; /**< must be zero */
 } qn_images_opt;
 
 /**

@@ -87,6 +87,13 @@ QN_API size_t qn_image_resize_scratch(const qn_image_size *from, int64_t height,
 QN_API qn_status qn_image_resize(float *out, int64_t height, int64_t width, const float *in, const qn_image_size *from,
                                  bool antialias, void *scratch);
 
+/** How an image is brought to a size. */
+typedef enum qn_image_fit {
+    QN_FIT_STRETCH = 0, /**< height and width each by its own */
+    QN_FIT_CROP = 1,    /**< in proportion, what is too much is cut off on both sides */
+    QN_FIT_PAD = 2      /**< in proportion, black on both sides */
+} qn_image_fit;
+
 /** What stands outside an image. */
 typedef enum qn_image_fill {
     QN_FILL_REFLECT = 0,  /**< the image mirrored, the edge twice: d c b a | a b c d | d c b a */

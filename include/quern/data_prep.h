@@ -20,7 +20,9 @@ QN_BEGIN_DECLS
 typedef enum qn_prep_kind {
     QN_PREP_CLASSES = 0, /**< a class by its name; a target */
     QN_PREP_TEXT = 1,    /**< a text */
-    QN_PREP_SOUND = 3    /**< a recording */
+    QN_PREP_IMAGE = 2,   /**< a picture */
+    QN_PREP_SOUND = 3,   /**< a recording */
+    QN_PREP_NUMBER = 4   /**< a number; a target */
 } qn_prep_kind;
 
 /** A thing from outside; what a preparation of another kind takes may be NULL. Borrowed. */
@@ -74,6 +76,59 @@ QN_API qn_status qn_prep_text(qn_prep **out, const qn_tokenizer *tokenizer, int6
 
 /** The tokenizer of QN_PREP_TEXT, lent by the preparation; NULL for others. Threads: any. */
 QN_API const qn_tokenizer *qn_prep_tokenizer(const qn_prep *prep);
+
+/** Options of qn_prep_image(). */
+typedef struct qn_prep_image_opt {
+    int height;            /**< 1 to QN_IMAGE_MOST; 2^26 pixels at most */
+    int width;             /**< likewise */
+    int channels;          /**< 1 or 3; 0: 3 */
+    qn_image_fit fit;      /**< how pictures of other sizes are brought to this one */
+    bool antialias;        /**< see qn_image_resize() */
+    float mean[3];         /**< taken off each channel, which is 0 to 1 */
+    float deviation[3];    /**< that each channel is then divided by; 0: 1 */
+    uintptr_t reserved[4]; /**< must be zero */
+} qn_prep_image_opt;
+
+/**
+ * Pictures as arrays of one size.
+ *
+ * The sample is f32 [height, width, channels], 0 to 1, the input the same with mean and deviation taken off.
+ *
+ * @param out  receives it; the caller owns it; NULL on failure
+ * @param ctx  retained; NULL: a default one
+ * @param opt  copied
+ *
+ * @retval QN_E_ARG          a pointer is NULL or an option is out of range
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_prep_image(qn_prep **out, qn_context *ctx, const qn_prep_image_opt *opt);
+
+/**
+ * A number: the output of a network that predicts one.
+ *
+ * The sample is f32 [1]: the raw text as a number, less mean, divided by deviation. It is written with a point, whatever the
+ * locale.
+ *
+ * @param out        receives it; the caller owns it; NULL on failure
+ * @param ctx        retained; NULL: a default one
+ * @param name       what it is, such as "litres"; copied; NULL: ""
+ * @param mean       finite
+ * @param deviation  above 0; 1: as it is
+ *
+ * @retval QN_E_ARG          out is NULL or a number is out of range
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_prep_number(qn_prep **out, qn_context *ctx, const char *name, double mean, double deviation);
+
+/** What a network's output means: value * deviation + mean of QN_PREP_NUMBER; the value itself of others. Threads: any. */
+QN_API double qn_prep_undo(const qn_prep *prep, double value);
+
+/** What a number is: its name, lent by the preparation; "" for others and NULL. Threads: any. */
+QN_API const char *qn_prep_name(const qn_prep *prep);
 
 /** Options of qn_prep_sound(). */
 typedef struct qn_prep_sound_opt {

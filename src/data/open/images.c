@@ -14,6 +14,7 @@ struct images {
     qn_context *own;
     struct qnd_list list;
     qn_images_opt opt;
+    qn_prep *prep; /* brings them to their size */
 };
 
 qn_status qnd_image_fits(const char *name, int64_t height, int64_t width, int64_t max_pixels)
@@ -97,72 +98,6 @@ qn_status qn_image_read(qn_image **out, const char *path, const qn_image_read_op
     return st;
 }
 
-/* What of the image is used, and the size it gets. */
-struct place {
-    int64_t top, left;
-    qn_image_size from, to;
-};
-
-static struct place find_place(const qn_image *image, const qn_images_opt *o)
-{
-    struct place p = {.from = {image->height, image->width, o->channels}, .to = {o->height, o->width, o->channels}};
-    /* The image is, in proportion, wider than the sample. */
-    const bool wider = image->width * o->height > image->height * o->width;
-
-    if (o->fit == QN_FIT_CROP && wider)
-        p.from.width = (image->height * o->width + o->height - 1) / o->height;
-    else if (o->fit == QN_FIT_CROP)
-        p.from.height = (image->width * o->height + o->width - 1) / o->width;
-    if (o->fit == QN_FIT_PAD && wider)
-        p.to.height = (image->height * o->width + image->width - 1) / image->width;
-    else if (o->fit == QN_FIT_PAD)
-        p.to.width = (image->width * o->height + image->height - 1) / image->height;
-    p.top = (image->height - p.from.height) / 2;
-    p.left = (image->width - p.from.width) / 2;
-    return p;
-}
-
-/* whole, cut, small and scratch are parts of one block. */
-static qn_status fit(float *out, const qn_image *image, const qn_images_opt *o, const struct place *p, float *whole, float *cut,
-                     float *small, void *scratch)
-{
-    qn_status st;
-
-    if ((st = qn_image_floats(whole, image, o->channels)) ||
-        (st = qn_image_crop(cut, p->from.height, p->from.width, whole,
-                            &(qn_image_size){image->height, image->width, o->channels}, p->top, p->left, 0)) ||
-        (st = qn_image_resize(small, p->to.height, p->to.width, cut, &p->from, o->antialias, scratch)))
-        return st;
-    return qn_image_crop(out, o->height, o->width, small, &p->to, -((o->height - p->to.height) / 2),
-                         -((o->width - p->to.width) / 2), 0);
-}
-
-static size_t floats_of(int64_t height, int64_t width, int channels)
-{
-    return ((size_t)height * (size_t)width * (size_t)channels + 1) / 2 * 2; /* so that what follows stays aligned to 8 */
-}
-
-static qn_status bring(const struct images *s, float *out, const qn_image *image)
-{
-    const qn_images_opt *o = &s->opt;
-    const struct place p = find_place(image, o);
-    const size_t whole = floats_of(image->height, image->width, o->channels);
-    const size_t cut = floats_of(p.from.height, p.from.width, o->channels);
-    const size_t small = floats_of(p.to.height, p.to.width, o->channels);
-    float *block;
-    qn_status st;
-
-    if (image->height == o->height && image->width == o->width)
-        return qn_image_floats(out, image, o->channels);
-    block = qn_context_alloc(s->ctx, (whole + cut + small) * sizeof(float) +
-                                         qn_image_resize_scratch(&p.from, p.to.height, p.to.width));
-    if (!block)
-        return QN_E_HOST_MEMORY;
-    st = fit(out, image, o, &p, block, block + whole, block + whole + cut, block + whole + cut + small);
-    qn_context_free(s->ctx, block);
-    return st;
-}
-
 static qn_status bring_bytes(const struct images *s, unsigned char *out, const qn_image *image)
 {
     const size_t n = (size_t)s->opt.height * (size_t)s->opt.width * (size_t)s->opt.channels;
@@ -175,7 +110,7 @@ static qn_status bring_bytes(const struct images *s, unsigned char *out, const q
     }
     if (!(x = qn_context_alloc(s->ctx, n * sizeof(*x))))
         return QN_E_HOST_MEMORY;
-    if ((st = bring(s, x, image)) == QN_OK)
+    if ((st = qn_prep_load(s->prep, &(qn_raw){.image = image}, x)) == QN_OK)
         for (size_t i = 0; i < n; i++)
             out[i] = (unsigned char)lrintf(fminf(fmaxf(x[i], 0), 1) * 255.0f);
     qn_context_free(s->ctx, x);
@@ -190,7 +125,7 @@ static qn_status read_one(const struct images *s, int64_t i, void *out)
     if ((st = read_image(&image, s->ctx, s->list.path[i], s->opt.max_bytes, s->opt.max_pixels)))
         return st;
     if (out)
-        st = s->opt.keep_u8 ? bring_bytes(s, out, image) : bring(s, out, image);
+        st = s->opt.keep_u8 ? bring_bytes(s, out, image) : qn_prep_load(s->prep, &(qn_raw){.image = image}, out);
     qn_image_destroy(&image);
     return st;
 }
@@ -215,6 +150,7 @@ static void close_images(void *user)
     struct images *s = user;
     qn_context *own = s->own;
 
+    qn_prep_release(&s->prep);
     qnd_list_free(&s->list);
     qn_context_free(s->ctx, s);
     qn_context_destroy(&own);
@@ -233,6 +169,8 @@ static qn_status check_images(qn_images_opt *o)
     o->channels = o->channels ? o->channels : 3;
     o->max_bytes = o->max_bytes ? o->max_bytes : MOST_BYTES;
     o->max_pixels = o->max_pixels ? o->max_pixels : MOST_PIXELS;
+    if (o->prep && qn_prep_get_kind(o->prep) != QN_PREP_IMAGE)
+        return qnd_error(QN_E_ARG, "the preparation is of no pictures");
     if (o->height < 0 || o->width < 0 || o->height > QN_IMAGE_MOST || o->width > QN_IMAGE_MOST || !o->height != !o->width ||
         (o->channels != 1 && o->channels != 3) || (unsigned)o->fit > QN_FIT_PAD || o->max_bytes < 0 || o->max_pixels < 0)
         return qnd_error(QN_E_ARG, "images of %d x %d with %d channels, fit %d, or a limit: out of range", o->height, o->width,
@@ -240,6 +178,7 @@ static qn_status check_images(qn_images_opt *o)
     return QN_OK;
 }
 
+/* The size, where it was not given, is the first one's. */
 static qn_status find_size(struct images *s)
 {
     qn_image *first = NULL;
@@ -252,6 +191,25 @@ static qn_status find_size(struct images *s)
     s->opt.height = (int)first->height;
     s->opt.width = (int)first->width;
     qn_image_destroy(&first);
+    return QN_OK;
+}
+
+static qn_status make_prep(struct images *s)
+{
+    const qn_images_opt *o = &s->opt;
+    const qn_field *f = qn_prep_sample(o->prep);
+    qn_status st;
+
+    if (!o->prep) {
+        if ((st = find_size(s)))
+            return st;
+        return qn_prep_image(&s->prep, s->ctx, &(qn_prep_image_opt){.height = o->height, .width = o->width, .fit = o->fit,
+                                                                    .channels = o->channels, .antialias = o->antialias});
+    }
+    s->prep = qn_prep_retain(o->prep);
+    s->opt.height = (int)f->shape.dim[0];
+    s->opt.width = (int)f->shape.dim[1];
+    s->opt.channels = (int)f->shape.dim[2];
     return QN_OK;
 }
 
@@ -276,10 +234,12 @@ qn_status qn_dataset_images(qn_dataset **out, const qn_files *files, const qn_im
     s->ctx = o.context;
     s->own = own;
     s->opt = o;
+    s->prep = NULL;
     if ((st = qnd_list_make(&s->list, s->ctx, files, ends)) || (st = qnd_list_check(&s->list, files, try_image, s)) ||
-        (st = find_size(s)))
+        (st = make_prep(s)))
         goto done;
-    field[0] = (qn_field){"image", QN_FIELD_INPUT, o.keep_u8 ? QN_U8 : QN_F32, {3, {s->opt.height, s->opt.width, o.channels}}};
+    field[0] = (qn_field){"image", QN_FIELD_INPUT, o.keep_u8 ? QN_U8 : QN_F32,
+                          {3, {s->opt.height, s->opt.width, s->opt.channels}}};
     st = qnd_list_dataset(out, &s->list, field, &(qn_source){.read = read_images, .close = close_images, .user = s});
     s = NULL;
 done:

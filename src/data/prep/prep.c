@@ -4,7 +4,13 @@
 #include "data/data.h"
 #include "data/prep/prep.h"
 
-static const struct qni_prep_type *const types[] = {&qni_prep_classes_type, &qni_prep_sound_type, &qni_prep_text_type};
+static const struct qni_prep_type *const types[] = {
+    &qni_prep_classes_type,
+    &qni_prep_image_type,
+    &qni_prep_number_type,
+    &qni_prep_sound_type,
+    &qni_prep_text_type,
+};
 
 qn_status qni_prep_new(void *out, qn_context *ctx, const struct qni_prep_type *type)
 {
