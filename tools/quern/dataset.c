@@ -34,7 +34,7 @@ static qn_status open_named(qn_dataset **out, qn_context *ctx, const struct data
     int n = snprintf(name, sizeof(name), "%s:%s", o->name, part);
 
     if (n < 0 || (size_t)n >= sizeof(name))
-        return fail(QN_E_ARG, "no data set is called %.100s: expected digits, mnist, fashion-mnist or csv:FILE",
+        return fail(QN_E_ARG, "no data set is called %.100s: see quern train --help",
                     o->name);
     return qn_dataset_open(out, name, &(qn_dataset_opt){ .context = ctx, .data_dir = o->dir });
 }
@@ -206,6 +206,9 @@ static qn_status open_parts(struct dataset *out, const struct task *t, const str
 static const struct source sources[] = {
     { "csv:", open_table },
     { "text:", open_text },
+    { "images:", source_images },
+    { "cifar10", source_image_set },
+    { "flowers", source_image_set },
 };
 
 #define SOURCES (sizeof(sources) / sizeof(sources[0]))

@@ -7,6 +7,10 @@
 
 #include "models.h"
 
+#ifdef QUERN_TOOL_DATA
+#include <quern/data_files.h>
+#endif
+
 #define LONGEST_LINE ((size_t)1 << 24)
 #define MOST_BYTES   ((size_t)1 << 30) /* of standard input as one thing */
 
@@ -47,6 +51,19 @@ static qn_status fail(qn_status st, const struct inputs *in, const char *what)
 
 /* ---- kinds ---- */
 
+#ifdef QUERN_TOOL_DATA
+
+static qn_status read_image(struct inputs *in, const char *path, const void *data, size_t bytes)
+{
+    const qn_image_read_opt o = { .context = in->ctx };
+    qn_status st = path ? qn_image_read(&in->image, path, &o) : qn_image_decode(&in->image, standard, data, bytes, &o);
+
+    in->raw.image = in->image;
+    return st;
+}
+
+#endif
+
 static qn_status take_text(struct inputs *in)
 {
     in->raw.text = in->text;
@@ -55,6 +72,9 @@ static qn_status take_text(struct inputs *in)
 
 static const struct form forms[] = {
     { .kind = QN_PREP_TEXT, .line = take_text },
+#ifdef QUERN_TOOL_DATA
+    { .kind = QN_PREP_IMAGE, .file = read_image },
+#endif
 };
 
 /* ---- files and lines ---- */

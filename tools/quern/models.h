@@ -44,6 +44,10 @@ struct source {
     qn_status (*open)(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 };
 
+/* source_images.c: "images:FOLDER", and sets by name in the data folder. */
+qn_status source_images(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+qn_status source_image_set(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+
 /* Open both parts, or the test part alone, for a model. The task is NULL for models that this command does not know. */
 qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct task *t, const struct dataset_options *o, bool train);
 void dataset_close(struct dataset *d);
@@ -92,6 +96,7 @@ qn_status models_build(qn_model **out, qn_device *dev, const char *name, const q
 qn_status models_compile(qn_model *m, const char *name, int64_t classes, float lr, int64_t steps, uint64_t seed);
 
 extern const struct task task_mlp, task_cnn, task_cnn_dense128, task_cnn_small, task_convstack; /* task_plain.c */
+extern const struct task task_resnet20, task_image, task_image_resnet;                          /* task_images.c */
 extern const struct task task_gpt, task_lstm_char;                                              /* task_writer.c */
 
 /* ---- inputs.c: things to predict for, as they come ---- */
