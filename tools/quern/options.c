@@ -6,27 +6,6 @@
 
 #include "quern.h"
 
-static void print_help(const struct usage *u)
-{
-    static const struct option help = { "help", OPTION_FLAG, NULL, NULL, "show this and end" };
-
-    printf("Usage: quern %s %s\n\n%s\nOptions:\n", u->command, u->arguments, u->text);
-    for (size_t i = 0; i <= u->options; i++) {
-        const struct option *o = i < u->options ? &u->option[i] : &help;
-        char left[64];
-
-        snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-        printf("  %-22s %s%s", left, strlen(left) > 22 ? "\n                         " : "", o->meaning);
-        if (o->kind == OPTION_INT)
-            printf(" (%lld)", (long long)*(const int64_t *)o->value);
-        else if (o->kind == OPTION_REAL)
-            printf(" (%g)", *(const double *)o->value);
-        else if (o->kind == OPTION_TEXT && *(const char *const *)o->value)
-            printf(" (%s)", *(const char *const *)o->value);
-        printf("\n");
-    }
-}
-
 int usage_error(const struct usage *u, const char *format, ...)
 {
     va_list args;
@@ -100,14 +79,15 @@ static bool read_one(const struct usage *u, int argc, char **argv, int *i, int *
 
 bool options_read(const struct usage *u, int *argc, char **argv, int *code)
 {
+    enum help_form form;
     int kept = 1;
     bool ended = false;
 
     for (int i = 1; i < *argc; i++)
         if (!strcmp(argv[i], "--")) {
             break;
-        } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-            print_help(u);
+        } else if (help_form_read(argv[i], &form)) {
+            help_print(u, form);
             *code = EXIT_DONE;
             return false;
         }

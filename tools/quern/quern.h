@@ -62,6 +62,18 @@ bool options_read(const struct usage *u, int *argc, char **argv, int *code);
 /* Explain a mistake in the arguments; EXIT_USAGE. */
 int usage_error(const struct usage *u, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- help.c: a command's table in words; the forms other than text are for manual pages and shells ---- */
+
+enum help_form { HELP_TEXT, HELP_MAN, HELP_BASH, HELP_ZSH, HELP_FISH };
+
+/* Is it "--help", "-h" or "--help=FORM"? */
+bool help_form_read(const char *argument, enum help_form *form);
+/* All of the text, or one command's part of the page or script that main.c begins. */
+void help_print(const struct usage *u, enum help_form form);
+/* The head of a manual page; command is "" for quern's own. */
+void help_man_title(const char *command, const char *summary);
+void help_man_text(const char *text);
+
 /* ---- json.c: writing JSON; numbers and text come out right whatever the locale and the bytes ---- */
 
 struct json {
