@@ -22,7 +22,8 @@ typedef enum qn_prep_kind {
     QN_PREP_TEXT = 1,    /**< a text */
     QN_PREP_IMAGE = 2,   /**< a picture */
     QN_PREP_SOUND = 3,   /**< a recording */
-    QN_PREP_NUMBER = 4   /**< a number; a target */
+    QN_PREP_NUMBER = 4,  /**< a number; a target */
+    QN_PREP_ITEMS = 6    /**< items one after another: qn_prep_items() of quern/data_events.h */
 } qn_prep_kind;
 
 /** A thing from outside; what a preparation of another kind takes may be NULL. Borrowed. */

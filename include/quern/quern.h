@@ -6,6 +6,7 @@
 
 #include <quern/context.h>
 #include <quern/data.h>
+#include <quern/data_events.h>
 #include <quern/data_files.h>
 #include <quern/data_image.h>
 #include <quern/data_open.h>

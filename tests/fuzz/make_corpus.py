@@ -56,6 +56,13 @@ SEEDS = {
         "zeros": gzip.compress(idx(8, (100, 100, 10), bytes(100000)), 9, mtime=0),
         "table": TABLE,
     },
+    "events": {
+        "csv": b"\x00user,item,time\r\nu,a,3\r\n\"v, w\",b,1\r\nu,a,2\n",
+        "csv-pauses": b"\x3cuser,item,time\nu,a,1\nu,b,9\nu,b,9.5\nu,a,10\n",
+        "list": b'\xc1{"session":7,"events":[{"aid":5,"ts":2,"type":"clicks"},{"aid":"x","ts":1.5}]}\n',
+        "flat": b'\x41{"user":"u","item":"b","time":2}\n{"user":"u","item":1}\n',
+        "web": b'\x02I,4,"www","x"\nA,10,1,"First, and best","/one"\nA,11,1,"Second","/two"\nC,"1",1\nV,11,1\nV,10,1\n',
+    },
     "csv": {
         "header": b"\x04" + TABLE,
         "classes": b"\x34" + TABLE,

@@ -7,7 +7,7 @@
 # Findings stay in fuzz-findings/; what is worth keeping goes to tests/fuzz/corpus.
 seconds=${1:?usage: run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- idx gz csv safetensors json expr image sound lines tokens
+[ $# -gt 0 ] || set -- idx gz csv safetensors json events expr image sound lines tokens
 cc=${CC:-clang}
 out=fuzz-findings
 mkdir -p "$out" || exit 1

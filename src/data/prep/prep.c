@@ -7,6 +7,7 @@
 static const struct qni_prep_type *const types[] = {
     &qni_prep_classes_type,
     &qni_prep_image_type,
+    &qni_prep_items_type,
     &qni_prep_number_type,
     &qni_prep_sound_type,
     &qni_prep_text_type,

@@ -1,0 +1,71 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * A byte that chooses the format and options, then a file of events; its sessions become samples, its items a preparation. */
+#include <string.h>
+
+#include <quern/data_events.h>
+#include <quern/data_prep.h>
+
+#include "fuzz.h"
+
+static void walk(const qn_events *e)
+{
+    int64_t count;
+
+    for (int64_t i = 0; i < qn_events_sessions(e); i++) {
+        const int32_t *item = qn_events_session(e, i, &count);
+
+        fuzz_check(count > 0, "an empty session");
+        for (int64_t k = 0; k < count; k++)
+            fuzz_check(qn_events_item(e, item[k]) != NULL, "an item without a name");
+    }
+}
+
+static void sample(const qn_events *e, int part)
+{
+    qn_dataset *ds = NULL;
+    int32_t items[3], next[3];
+
+    fuzz_check(!qn_dataset_events(&ds, e, &(qn_events_dataset_opt){.length = 3, .part = (qn_events_part)part}), "no dataset");
+    for (int64_t i = 0; i < qn_dataset_samples(ds); i++)
+        fuzz_check(!qn_dataset_read(ds, &i, 1, (void *const[]){items, next}) && next[part == QN_EVENTS_SHIFTED ? 2 : 0] > 0,
+                   "nothing is next");
+    qn_dataset_close(&ds);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    struct fuzz_bytes b;
+    const qn_reader text = {"log", 0, fuzz_read, &b};
+    qn_events_opt opt = {.context = fuzz_context(), .max_bytes = 1 << 16};
+    qn_events *e = NULL;
+    qn_prep *p = NULL;
+    qn_status st;
+
+    if (bytes < 1)
+        return 0;
+    b = (struct fuzz_bytes){data + 1, bytes - 1, 0};
+    opt.format = (qn_events_format)(data[0] % 3);
+    opt.gap = data[0] & 4 ? 2 : 0;
+    opt.drop_repeats = data[0] & 8;
+    opt.fewest = data[0] & 16 ? 2 : 0;
+    opt.rarest = data[0] & 32 ? 2 : 0;
+    if ((st = qn_events_read_from(&e, &text, &opt))) {
+        fuzz_check(!e && *qn_last_error() && !strchr(qn_last_error(), '\n'), "an error without a line of message");
+        return 0;
+    }
+    walk(e);
+    sample(e, data[0] >> 6);
+    if (!qn_prep_items(&p, e, 3, false)) {
+        qn_events *again = NULL;
+
+        b.at = 0;
+        opt.prep = p;
+        fuzz_check(!qn_events_read_from(&again, &text, &opt), "the same file is refused with its own items");
+        walk(again);
+        qn_events_destroy(&again);
+    }
+    qn_prep_release(&p);
+    qn_events_destroy(&e);
+    return 0;
+}
