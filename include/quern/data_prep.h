@@ -149,8 +149,9 @@ typedef struct qn_prep_sound_opt {
 /**
  * Recordings as features.
  *
- * The sample is f32 [frames]: one channel at the rate, at its level. qn_prep_finish() makes pre-emphasis, filters and features of it, in
- * this order: f32 [qn_features_frames(), qn_features_width()]. A recording without a frame is refused.
+ * The sample is f32 [frames]: one channel at the rate, at its level. qn_prep_finish() makes pre-emphasis, filters and
+ * features of it, in this order: f32 [qn_features_frames(), qn_features_width()]. A recording without a frame is
+ * refused.
  *
  * @param out  receives it; the caller owns it; NULL on failure
  * @param opt  copied

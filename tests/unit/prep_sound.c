@@ -257,7 +257,8 @@ static void refused(void)
     "\"fft\":128,\"hop\":64,\"length\":128,\"window\":\"hann\",\"no_center\":false,\"reflect\":false,\"power\":2,"        \
     "\"mels\":12,\"low\":0,\"high\":2000,\"htk\":false,\"no_area\":false,\"top_db\":80,\"coefficients\":12,\"lifter\":0," \
     "\"deltas\":0,\"delta_width\":9,\"scale\":\"none\""
-#define FRAME "{\"kind\":\"sound\",\"rate\":4000,\"frames\":500,\"middle\":false,\"peak\":0,\"preemphasis\":0,\"low\":0,\"high\":0,\"order\":5"
+#define FRAME "{\"kind\":\"sound\",\"rate\":4000,\"frames\":500,\"middle\":false,\"peak\":0,\"preemphasis\":0," \
+              "\"low\":0,\"high\":0,\"order\":5"
 
 static void broken(void)
 {
@@ -278,7 +279,8 @@ static void broken(void)
         {FRAME ",\"features\":{\"kind\":\"log_mel\"," FEATURES "},\"mean\":[1,1,1,1,1,1,1,1,1,1,1,\"NaN\"]}", "mean[11]"},
         {FRAME ",\"features\":{\"kind\":\"log_mel\"," FEATURES "},\"mean\":[1,1,1,1,1,1,1,1,1,1,1,1],"
                "\"deviation\":[1,1,0,1,1,1,1,1,1,1,1,1]}", "deviation[2]"},
-        {"{\"kind\":\"sound\",\"rate\":4000,\"frames\":500,\"middle\":false,\"peak\":0,\"preemphasis\":0,\"low\":9,\"high\":8,\"order\":5,"
+        {"{\"kind\":\"sound\",\"rate\":4000,\"frames\":500,\"middle\":false,\"peak\":0,\"preemphasis\":0,"
+         "\"low\":9,\"high\":8,\"order\":5,"
          "\"features\":{\"kind\":\"log_mel\"," FEATURES "}}", "9 to 8"},
     };
     const char *right = FRAME ",\"features\":{\"kind\":\"log_mel\"," FEATURES "}}";
