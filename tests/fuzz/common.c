@@ -77,6 +77,16 @@ qn_status fuzz_read(void *user, void *to, size_t bytes, size_t *got)
     return QN_OK;
 }
 
+void fuzz_header(uint8_t *data, size_t bytes)
+{
+    size_t end = bytes;
+
+    while (end > 8 && data[end - 1] != '}')
+        end--;
+    for (int i = 0; i < 8 && end >= 8; i++)
+        data[i] = (uint8_t)((uint64_t)(end - 8) >> 8 * i);
+}
+
 const char *fuzz_file(const uint8_t *data, size_t bytes)
 {
     static char path[64];

@@ -10,11 +10,15 @@
 
 #include <quern/context.h>
 #include <quern/data.h>
+#include <quern/device.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 /* A context whose allocator refuses more than 64 MiB at once and 256 MiB in all. */
 qn_context *fuzz_context(void);
+
+/* A device for which no OpenCL is needed: it takes buffers and binaries, and computes nothing. ctx becomes its own. */
+qn_device *fuzz_device(qn_context *ctx);
 
 /* Bytes as a reader: set data and bytes, and reader.user to the struct itself. */
 struct fuzz_bytes {
@@ -22,6 +26,9 @@ struct fuzz_bytes {
     size_t bytes, at;
 };
 qn_status fuzz_read(void *user, void *to, size_t bytes, size_t *got);
+
+/* Put the length at the beginning of a safetensors file right: the header goes up to the last brace. */
+void fuzz_header(uint8_t *data, size_t bytes);
 
 /* Bytes as a file: a path that stays valid until the next call. */
 const char *fuzz_file(const uint8_t *data, size_t bytes);

@@ -33,8 +33,30 @@ def tokenizer(**what):
     return json.dumps({**common, **what}, separators=(",", ":")).encode()
 
 
+def layer(kind, name, *inputs, reuse=None, **config):
+    return {"type": kind, "name": name, **({"reuse": reuse} if reuse else {}), "inputs": inputs, "config": config}
+
+
+def model(inputs, layers, outputs, losses=("mse",), metrics=(), **optimizer):
+    """A model as a file has it; inputs are pairs of dtype and shape."""
+    sgd = {"kind": "sgd", "lr": 0.1, "momentum": 0, "nesterov": False, "beta1": 0, "beta2": 0, "epsilon": 0, "amsgrad": False,
+           "weight_decay": 0, "clip_value": 0, "clip_norm": 0, "global_clip_norm": 0}
+    return json.dumps({
+        "quern": "0.1.0", "inputs": [{"dtype": d, "shape": s} for d, s in inputs], "layers": layers, "outputs": outputs,
+        "compile": {"seed": 5, "loss": "none", "from_logits": False, "label_smoothing": 0, "top_k": 0, "metrics": metrics,
+                    "losses": losses, "loss_weights": [1], "optimizer": {**sgd, **optimizer}},
+        "notes": {"a": "b"}, "training": {"step": 1, "samples": 2, "epoch": 0, "lr": 0.1},
+        "algorithms": {"device": "none, none, ", "chosen": {}}}, separators=(",", ":"))
+
+
+def entry(payload, key=7, magic=0x31304E524555510A):
+    """An entry of the store without its checksum."""
+    return struct.pack("<QQQQ", magic, key, len(payload), 0) + payload
+
+
 IMAGES = idx(8, (3, 2, 2), bytes(range(12)))
 LABELS = idx(8, (3,), bytes([0, 9, 4]))
+DENSE = model([("f32", [2])], [layer("dense", "dense", -1, units=1)], [0])
 TABLE = b"a,b,c\r\n1,2,0\r\n-1.5e1,\"2\",1\r\n.5, 3 ,2\n"
 
 SEEDS = {
@@ -118,6 +140,36 @@ SEEDS = {
         "limit": b"\x58a a a b b c",
         "words-json": b"\x80" + tokenizer(kind="words", unknown="?", words=["a", "b c", "\u00e9"], counts=[3, 1, 2]),
         "pairs-json": b"\x80" + tokenizer(kind="pairs", pairs=[98, 99, 257, 257, 258, 100]),
+    },
+    "model": {
+        "dense": b"\0" + DENSE.encode(),
+        "conv": b"\0" + model(
+            [("f32", [6, 6, 1])],
+            [layer("conv2d", "c", -1, filters=4, kernel=[3, 3], act="relu"), layer("batch_normalization", "b", 0),
+             layer("max_pooling2d", "p", 1, size=[2, 2]), layer("flatten", "f", 2), layer("dropout", "r", 3, rate=0.2),
+             layer("dense", "d", 4, units=3, act="softmax")],
+            [5], ["sparse_categorical_crossentropy"], ["accuracy"], kind="adam", beta1=0.9, beta2=0.999).encode(),
+        "lstm": b"\0" + model(
+            [("i32", [5])], [layer("embedding", "e", -1, words=7, units=4), layer("lstm", "l", 0, units=3),
+                            layer("dense", "d", 1, units=2)], [2], schedule={
+                                "kind": "cosine", "warmup": 3, "steps": 9, "rate": 0.5, "end": 0.1, "power": 2}).encode(),
+        "twins": b"\0" + model(
+            [("f32", [4]), ("f32", [4])],
+            [layer("dense", "twin", -1, units=3), layer("dense", "other", -2, units=3, reuse="twin"),
+             layer("add", "sum", 0, 1), layer("activation", "a", 2, act="tanh")], [3, 1], ["mse", "mae"]).encode(),
+        "file": tensors({"__metadata__": {"quern.format": "1", "quern.model": DENSE},
+                         "dense/kernel": tensor("F32", [2, 1], 0, 8), "dense/bias": tensor("F32", [1], 8, 12),
+                         "optimizer/device": tensor("I32", [16], 12, 76)}, bytes(76)),
+    },
+    "store": {
+        "raw": b"\0" + entry(b"seven"),
+        "short": b"\0" + entry(b"")[:31],
+        "other": b"\0" + entry(b"seven", 8),
+        "bytes": b"\1seven",
+        "program": b"\2" + struct.pack("<QQQ", 2, 7, 9) + b"binary",
+        "units": b"\2" + struct.pack("<Q", 1 << 61) + b"binary",
+        "speed": b"\3" + struct.pack("<dd", 1e3, 50),
+        "none": b"\3" + struct.pack("<dd", float("nan"), 1e-308),
     },
 }
 

@@ -2,33 +2,30 @@
 # Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
 #
 # Fuzz every parser with libFuzzer under the address and undefined-behaviour sanitizers.
-# usage: run.sh SECONDS [TARGET...]         from the source folder; needs clang with its runtime libraries, and all that
+# usage: run.sh RUNS [TARGET...]            from the source folder; needs clang with its runtime libraries, and all that
 # libquern-data wants
-# Findings stay in fuzz-findings/; what is worth keeping goes to tests/fuzz/corpus.
-seconds=${1:?usage: run.sh SECONDS [TARGET...]}
+# Builds below build/fuzz. A target goes on from the corpus it has gathered there, in build/fuzz/corpus/TARGET. Findings stay
+# in build/fuzz as TARGET-crash-..., with the log beside them; what is worth keeping goes to tests/fuzz/make_corpus.py.
+runs=${1:?usage: run.sh RUNS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- idx gz csv safetensors json events expr image sound lines tokens
-cc=${CC:-clang}
-out=fuzz-findings
-mkdir -p "$out" || exit 1
-generated=$(mktemp -d) || exit 1
-trap 'rm -rf "$generated"' EXIT
-mkdir "$generated/quern"
-version=$(sed -n "s/^ *version: '\([0-9.]*\)'.*/\1/p" meson.build | head -1)
-sed "s/@MAJOR@/${version%%.*}/; s/@MINOR@/$(echo "$version" | cut -d. -f2)/; s/@PATCH@/${version##*.}/; s/@VERSION@/$version/" \
-    include/quern/version.h.in >"$generated/quern/version.h"
+[ $# -gt 0 ] || set -- idx gz csv safetensors json events expr image sound lines tokens model store
+top=$PWD
+out=$top/build/fuzz
+sanitize=-fsanitize=address,undefined
+[ -f "$out/build.ninja" ] || CC=${CC:-clang} meson setup "$out" -Ddefault_library=static -Dtools=false -Dexamples=false \
+    -Dtests=false -Dbuildtype=debugoptimized \
+    -Dc_args="-fsanitize=fuzzer-no-link $sanitize -fno-sanitize-recover=undefined" -Dc_link_args="$sanitize" || exit 1
+ninja --quiet -C "$out" src/libquern.a src/data/open/libquern-data.a || exit 1 # shared ones are linked without the sanitizers
 status=0
 for t; do
-    $cc -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-        -DQND_INSTALLED_DATA='"/nowhere"' -DQND_SOURCE_DATA='"/nowhere"' -DQND_PNG=1 -DQND_JPEG=1 -DQND_SNDFILE=1 \
-        -Iinclude -Isrc -Itests/fuzz -I"$generated" \
-        "tests/fuzz/$t.c" tests/fuzz/common.c src/base/*.c src/data/*.c src/data/*/*.c src/io/*.c \
-        src/device/expr.c \
-        -o "$generated/$t" -lz -lpng -ljpeg -lsndfile -lm -lpthread || exit 1
-    mkdir -p "$out/$t"
+    ${CC:-clang} -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer $sanitize -fno-sanitize-recover=undefined \
+        -Iinclude -Isrc -Itests/fuzz -I"$out/include" "tests/fuzz/$t.c" tests/fuzz/common.c tests/fuzz/device.c \
+        "$out"/src/data/open/libquern-data.a "$out"/src/libquern.a \
+        -o "$out/fuzz-$t" -lz -lpng -ljpeg -lsndfile -lm -lpthread -ldl || exit 1
+    mkdir -p "$out/corpus/$t"
     echo "== $t"
-    "$generated/$t" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-        -artifact_prefix="$out/$t-" "$out/$t" "tests/fuzz/corpus/$t" 2>"$out/$t.log" || {
+    ASAN_OPTIONS=allocator_may_return_null=1 "$out/fuzz-$t" -runs="$runs" -max_len=8192 -timeout=120 -rss_limit_mb=1024 \
+        -print_final_stats=1 -artifact_prefix="$out/$t-" "$out/corpus/$t" "tests/fuzz/corpus/$t" 2>"$out/$t.log" || {
         status=1
         echo "$t: failed; see $out/$t.log"
     }

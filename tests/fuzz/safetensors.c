@@ -30,14 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         return 0;
     copy = malloc(bytes - 1);
     memcpy(copy, data + 1, bytes - 1);
-    if (data[0] & 1) { /* up to the last brace */
-        size_t end = bytes - 1;
-
-        while (end > 8 && copy[end - 1] != '}')
-            end--;
-        for (int i = 0; i < 8; i++)
-            copy[i] = (uint8_t)((uint64_t)(end - 8) >> 8 * i);
-    }
+    if (data[0] & 1)
+        fuzz_header(copy, bytes - 1);
     if (qni_safetensors_open(&s, fuzz_context(), fuzz_file(copy, bytes - 1)) == QN_OK)
         look_at_all(s);
     else
