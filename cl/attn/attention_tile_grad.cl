@@ -129,7 +129,8 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(attention_grad)(QN_ATTN_PARAMETERS, __global const float *restrict y, long y0,
                              __global const float *restrict lse, long lse0, __global const float *restrict dy, long dy0,
                              __global float *restrict dq, long dq0, __global float *restrict dk, long dk0,
-                             __global float *restrict dv, long dv0, int parts, int in_parts)
+                             __global float *restrict dv, long dv0, int parts, int in_parts,
+                             int pairs)
 {
     __local float kt[QN_KP * QN_DP], vt[QN_KP * QN_DV], qt[QN_D * QN_QT], dyt[QN_DV * QN_QT], qr[QN_QT * QN_DC],
         dyr[QN_QT * QN_DVC], dqt[QN_DP * QN_QT], s[QN_KP * QN_QT], ds[QN_KP * QN_QT], sums[2 * QN_QT];
@@ -139,7 +140,7 @@ void QN_NAME(attention_grad)(QN_ATTN_PARAMETERS, __global const float *restrict 
     __local float *keep = s;
 #endif
     const int part = (int)get_global_id(0), hk = (int)(get_global_id(1) % Hkv), group = Hq / Hkv;
-    const long b = get_global_id(1) / Hkv, at = part * (long)get_global_size(1) + get_global_id(1);
+    const long b = get_global_id(1) / Hkv, at = part * (long)pairs + get_global_id(1);
     const long apart_k = in_parts ? QN_DC : (long)Hkv * QN_D, apart_v = in_parts ? QN_DVC : (long)Hkv * QN_DV;
     const int tiles = (Tq + QN_QT - 1) / QN_QT;
 

@@ -50,7 +50,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     __global float *restrict partial, long partial0, __local float *restrict patch, __local float *restrict block,
     int N, int H, int W, int C, int P, int Q, int K, int R, int S, int stride_h, int stride_w, int dilation_h,
     int dilation_w, int top, int left, int groups, int chunk_c, int span, int block_n, int block_p, int block_q,
-    int parts)
+    int parts, int items)
 {
     const int group_c = C / groups, group_k = K / groups, group = (int)get_global_id(1), part = (int)get_global_id(2);
     const int chunks = (group_c + chunk_c - 1) / chunk_c;
@@ -65,7 +65,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     x += x0 + group * group_c + c0;
     dy += dy0 + group * group_k + k0;
     partial +=
-        partial0 + (((long)part * groups + group) * get_global_size(0) + get_global_id(0)) * taps * run_up * QN_BLOCK;
+        partial0 + (((long)part * groups + group) * items + get_global_id(0)) * taps * run_up * QN_BLOCK;
     for (int b = first; b < last; b++) {
         const int q0 = b % across * block_q, p0 = b / across % down * block_p, n0 = b / across / down * block_n;
         const int qn = min(Q - q0, block_q), pn = min(P - p0, block_p), nn = min(N - n0, block_n);

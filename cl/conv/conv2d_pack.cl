@@ -7,12 +7,12 @@
  * their distances in w, results and terms their numbers in a group, group_k the distance of groups. flip: filter columns
  * last to first.
  *
- * Grid: groups times blocks; taps R * S. Local size 1. */
+ * Grid: groups times blocks; taps = R * S. Local size 1. */
 #include "common/types.clh"
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_pack)(
     __global const float *restrict w, long w0, __global float *restrict packed, long packed0, int zeros, int block, int results,
-    int terms, int result_step, int term_step, int group_k, long tap_step, int S, int flip)
+    int terms, int result_step, int term_step, int group_k, long tap_step, int taps, int S, int flip)
 {
     const int blocks = (results + block - 1) / block, first = (int)(get_global_id(0) % blocks) * block;
     const int group = (int)(get_global_id(0) / blocks), n = min(results - first, block);
@@ -23,7 +23,7 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
     if (get_global_id(0) == 0 && get_global_id(1) == 0)
         for (int i = 0; i < zeros; i++)
             packed[i] = 0.0f;
-    packed += zeros + (get_global_id(0) * get_global_size(1) + tap) * terms * block;
+    packed += zeros + (get_global_id(0) * taps + tap) * terms * block;
     if (result_step == 1) {
         for (int t = 0; t < terms; t++)
             for (int j = 0; j < block; j++)

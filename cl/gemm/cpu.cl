@@ -281,7 +281,7 @@ void QN_NAME(gemm)(__global const QN_T *a, long a0, __global const QN_T *b, long
     bias += bias0;
     residual += residual0 + batch * stride_c;
     aux += aux0 + batch * stride_c;
-    pack += pack0 + (get_global_id(1) * get_global_size(0) + get_global_id(0)) * pack_each;
+    pack += pack0 + (get_global_id(1) * across * ((M + mc - 1) / mc) + get_global_id(0)) * pack_each;
     do {
         const int kc = min(kc_most, k1 - k0);
         __global QN_T *block = pack + kc_most * QN_NR;

@@ -70,6 +70,8 @@ qn_status qn_context_create(qn_context **out, const qn_context_opt *opt)
         return qni_error(QN_E_ARG, "set all of alloc, realloc and free, or none");
     if (o.threads < 0)
         return qni_error(QN_E_ARG, "threads is %d, expected 0 or more", o.threads);
+    if (o.launch_ms < -1)
+        return qni_error(QN_E_ARG, "launch_ms is %d, expected -1 or more", o.launch_ms);
     if (!o.alloc) {
         o.alloc = plain_alloc;
         o.realloc = plain_realloc;

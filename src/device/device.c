@@ -5,6 +5,8 @@
 
 #include <quern/cl.h>
 
+#define GPU_LAUNCH_MS 1000 /* half of what Windows and many Linux drivers allow where a screen is drawn */
+
 qn_device *qni_device_retain(qn_device *dev)
 {
     atomic_fetch_add_explicit(&dev->references, 1, memory_order_relaxed);
@@ -98,6 +100,20 @@ static qn_status make_upload(qn_device *dev)
     return dev->upload ? QN_OK : qni_cl_error(e, "making the upload queue of %s", dev->caps.name);
 }
 
+/* The most a launch is to take: by the context's option, $QUERN_LAUNCH_MS, or the kind of device. */
+static qn_status find_limit(qn_device *dev)
+{
+    const char *text = qni_env(dev->ctx, "QUERN_LAUNCH_MS");
+    double ms = dev->ctx->opt.launch_ms;
+
+    if (!(ms < 0 || ms > 0) && text && !qni_parse_number(text, strlen(text), &ms))
+        return qni_error(QN_E_ARG, "QUERN_LAUNCH_MS is '%s', expected milliseconds", text);
+    if (!(ms < 0 || ms > 0) && dev->caps.type == CL_DEVICE_TYPE_GPU)
+        ms = GPU_LAUNCH_MS;
+    dev->launch_ns = ms > 0 ? (uint64_t)(QNI_MIN(ms, 1e9) * 1e6) : 0;
+    return QN_OK;
+}
+
 qn_status qn_device_open(qn_device **out, qn_context *ctx, const char *select)
 {
     qn_status st;
@@ -131,7 +147,7 @@ qn_status qn_device_open(qn_device **out, qn_context *ctx, const char *select)
         st = qni_cl_error(e, "making a queue on %s", dev->caps.name);
         goto done;
     }
-    if ((st = make_upload(dev)) || (st = qni_pool_create(&dev->pool, dev)))
+    if ((st = make_upload(dev)) || (st = qni_pool_create(&dev->pool, dev)) || (st = find_limit(dev)))
         goto done;
     qni_log(c, QN_LOG_INFO, "device %d:%d %s, %s", found[i].info.platform_index, found[i].info.device_index,
             dev->caps.name, found[i].info.reason);
@@ -199,7 +215,7 @@ qn_status qn_device_wrap(qn_device **out, qn_context *ctx, cl_context context, c
         goto done;
     }
     dev->queue = queue;
-    if ((st = make_upload(dev)) || (st = qni_pool_create(&dev->pool, dev)))
+    if ((st = make_upload(dev)) || (st = qni_pool_create(&dev->pool, dev)) || (st = find_limit(dev)))
         goto done;
     qni_device_info(&dev->info, &dev->caps);
     dev->info.usable = dev->info.chosen = true;

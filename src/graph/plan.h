@@ -135,6 +135,7 @@ struct qni_plan {
     uint32_t words[QNI_PLAN_SLOTS][QNI_BLOCK_WORDS]; /* host's copy, stays while it is uploaded */
     cl_event done[QNI_PLAN_SLOTS];   /* the slot's last run; NULL when free */
     int next;                        /* slot of the next run */
+    const atomic_bool *cancel;       /* for long steps: see qni_exec; set by the model, or NULL */
     uint64_t arena_bytes, persistent_bytes;
     size_t launches, calls, kernels; /* launches in a run, CLBlast calls in it, different kernels */
     uint64_t flops;

@@ -81,10 +81,12 @@ static qn_status submit(struct qni_plan *p, int slot)
         st = qni_device_error(p->dev, err, "flushing the upload queue");
         goto done;
     }
+    p->exec->cancel = p->cancel;
     if ((st = prepare(p)))
         goto done;
     if ((st = qni_exec_run(p->exec, p->dev->queue, slot, p->segment[0], p->segment[QNI_SEGMENT_UPDATE], 1, &uploaded, NULL)))
         goto done;
+    p->exec->cancel = NULL; /* half an update would be none of the steps' weights */
     st = qni_exec_run(p->exec, p->dev->queue, slot, p->segment[QNI_SEGMENT_UPDATE], p->segment[QNI_SEGMENTS], 0, NULL,
                       &p->done[slot]);
     if (!st && (err = cl->Flush(p->dev->queue)))

@@ -43,7 +43,8 @@ qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_reco
     e->slots = slots;
     e->recorder = *r;
     qni_recorder_init(r, r->ctx);
-    if ((st = qni_calloc(dev->ctx, &e->kernel, n * (size_t)slots, sizeof(*e->kernel))) ||
+    if ((st = qni_calloc(dev->ctx, &e->cut, n, sizeof(*e->cut))) ||
+        (st = qni_calloc(dev->ctx, &e->kernel, n * (size_t)slots, sizeof(*e->kernel))) ||
         (st = qni_calloc(dev->ctx, &e->call, n * (size_t)slots, sizeof(*e->call))))
         goto done;
     if (dev->profiling && !dev->wrapped && (st = qni_calloc(dev->ctx, &e->timing, n, sizeof(*e->timing))))
@@ -80,6 +81,9 @@ void qni_exec_destroy(struct qni_exec **exec)
         qni_free(dev->ctx, &e->call[i]);
     qni_free(dev->ctx, &e->kernel);
     qni_free(dev->ctx, &e->call);
+    if (e->mark)
+        dev->cl->ReleaseEvent(e->mark);
+    qni_free(dev->ctx, &e->cut);
     qni_free(dev->ctx, &e->timing);
     qni_recorder_free(&e->recorder);
     qni_free(dev->ctx, &e);
@@ -163,30 +167,47 @@ static qn_status measure(struct qni_exec *e, size_t i, cl_event event)
     if (err)
         return qni_device_error(e->dev, err, "measuring kernel %s", e->recorder.launch[i].kernel);
     e->timing[i].ns += ended - begun;
-    e->timing[i].runs++;
     return QN_OK;
 }
 
-static qn_status enqueue(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, int64_t iteration)
+qn_status qni_exec_piece(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3],
+                         size_t first, size_t groups)
 {
     size_t k = (size_t)slot * e->recorder.launches + i;
     const struct qni_launch *l = &e->recorder.launch[i];
-    size_t offset[3] = { l->offset[0], l->offset[1], l->offset[2] };
+    size_t at[3] = { offset[0], offset[1], offset[2] }, global[3] = { l->global[0], l->global[1], l->global[2] };
     cl_event event = NULL, *measured = e->timing ? &event : NULL;
     qn_status st = QN_OK;
     cl_int err;
+    int axis = 0;
 
     if (l->call) {
         st = l->call(l->state, e->dev, queue, e->call[k]->mem, e->call[k]->offset, measured);
     } else {
-        if (l->loop)
-            offset[2] = (size_t)iteration;
-        err = e->dev->cl->EnqueueNDRangeKernel(queue, e->kernel[k], (cl_uint)l->dims, offset, l->global, l->local, 0,
-                                               NULL, measured);
+        qni_groups(l, &axis);
+        at[axis] += first * l->local[axis];
+        global[axis] = groups * l->local[axis];
+        err = e->dev->cl->EnqueueNDRangeKernel(queue, e->kernel[k], (cl_uint)l->dims, at, global, l->local, 0, NULL,
+                                               measured);
         if (err)
             st = qni_device_error(e->dev, err, "enqueueing kernel %s of %s", l->kernel, l->source);
     }
     return st || !e->timing ? st : measure(e, i, event);
+}
+
+static qn_status enqueue(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, int64_t iteration)
+{
+    const struct qni_launch *l = &e->recorder.launch[i];
+    const size_t offset[3] = { l->offset[0], l->offset[1], l->loop ? (size_t)iteration : l->offset[2] };
+    qn_status st;
+
+    if (e->dev->launch_ns)
+        st = qni_pieces_run(e, queue, slot, i, offset);
+    else
+        st = qni_exec_piece(e, queue, slot, i, offset, 0, qni_groups(l, NULL));
+    if (!st && e->timing)
+        e->timing[i].runs++;
+    return st;
 }
 
 /* A grid with nothing in it, which OpenCL refuses. */
@@ -202,6 +223,7 @@ qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, int slot, siz
     qn_status st = QN_OK;
     cl_int err = CL_SUCCESS;
 
+    e->ahead_ns = 0; /* steps that are short do not wait for one another */
     if (waits)
         err = cl->EnqueueBarrierWithWaitList(queue, waits, wait, NULL);
     if (err)

@@ -24,9 +24,9 @@
 #define MARK       "__kernel "
 #define NAME       "void QN_NAME("
 #define BODY_END   "\n}\n"
-#define GRID_TYPES ", size_t qn_id0, size_t qn_id1, size_t qn_id2, size_t qn_size0, size_t qn_size1, size_t qn_size2"
-#define GRID       ", get_global_id(0), get_global_id(1), get_global_id(2), get_global_size(0), get_global_size(1), " \
-                   "get_global_size(2)"
+#define ID         "get_global_id("
+#define GRID_TYPES ", size_t qn_id0, size_t qn_id1, size_t qn_id2"
+#define GRID       ", get_global_id(0), get_global_id(1), get_global_id(2)"
 
 struct piece { const char *at; size_t n; };
 
@@ -124,22 +124,19 @@ static void add_line(struct qni_text *t, const struct piece *p)
             t->data[i] = ' ';
 }
 
-/* In a function outside the kernel these calls would have it copied back into it. */
+/* In a function outside the kernel this call would have it copied back into it. */
 static void add_body(struct qni_text *t, const struct piece *body)
 {
-    static const struct { const char *call, *word; } grid[] = { { "get_global_id(", "qn_id" }, { "get_global_size(", "qn_size" } };
     const char *from = body->at, *end = body->at + body->n;
+    const size_t n = strlen(ID);
 
-    for (const char *at = from; at < end; at++)
-        for (size_t i = 0; i < QNI_COUNT(grid); i++) {
-            const size_t n = strlen(grid[i].call);
-
-            if (strncmp(at, grid[i].call, n) || at[n] < '0' || at[n] > '2' || at[n + 1] != ')')
-                continue;
-            qni_text_add_bytes(t, from, (size_t)(at - from));
-            qni_text_add(t, "%s%c", grid[i].word, at[n]);
-            from = at + n + 2;
-        }
+    for (const char *at = from; (at = find(at, end, ID)); at += n) {
+        if (at[n] < '0' || at[n] > '2' || at[n + 1] != ')')
+            continue;
+        qni_text_add_bytes(t, from, (size_t)(at - from));
+        qni_text_add(t, "qn_id%c", at[n]);
+        from = at + n + 2;
+    }
     qni_text_add_bytes(t, from, (size_t)(end - from));
 }
 

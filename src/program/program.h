@@ -170,6 +170,13 @@ struct qni_timing { uint64_t ns, runs; };
 
 struct qni_call_args { cl_mem mem[QNI_MAX_ARGS]; int64_t offset[QNI_MAX_ARGS]; };
 
+/* How a launch is cut where the device has a limit (dev->launch_ns). */
+struct qni_cut {
+    size_t groups;       /* of its longest axis in a piece; 0: not known yet */
+    double group_ns;     /* what one of them takes; 0: not known yet */
+    int tries;           /* runs that were timed */
+};
+
 struct qni_exec {
     qn_device *dev;
     struct qni_recorder recorder;   /* owns launches and texts */
@@ -179,6 +186,10 @@ struct qni_exec {
     size_t built;                   /* units that had to be compiled for it */
     uint64_t built_key;             /* stands for them together */
     struct qni_timing *timing;      /* [launches] under $QUERN_PROFILE: each launch is then waited for; else NULL */
+    struct qni_cut *cut;            /* [launches] */
+    double ahead_ns;                /* work since the last mark */
+    cl_event mark;                  /* what the host waits for before it goes on beyond the next mark; or NULL */
+    const atomic_bool *cancel;      /* looked at where the host waits for the device: QN_E_CANCELLED; or NULL */
 };
 
 /* Take the recorder's content (it is left empty) and make its kernels. slotted, if not NULL, tells which launches read
@@ -189,8 +200,19 @@ void qni_exec_destroy(struct qni_exec **e);
  * turned operand numbers into indices of its bind table before. A NULL mem is bound as a null pointer. */
 qn_status qni_exec_bind(struct qni_exec *e, int slot, const struct qni_bind *bind, size_t binds);
 /* Enqueue launches [first,last) of a slot in order, loops included. wait/event as in OpenCL: the first command waits,
- * event is that of a marker after the last. Nothing is allocated and no argument is set. */
+ * event is that of a marker after the last. Nothing is allocated and no argument is set. On a device with a limit the
+ * first runs wait and measure, and later ones wait where the work is long: see pieces.c. */
 qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, int slot, size_t first, size_t last, cl_uint waits,
                        const cl_event *wait, cl_event *event);
+
+/* ---- pieces.c: launches in pieces, so that none takes longer than the device's limit ---- */
+
+/* Work-groups of a launch along its longest axis, which is the one that is cut. */
+size_t qni_groups(const struct qni_launch *l, int *axis);
+/* Enqueue launch i whole or in pieces. offset: where its grid begins. */
+qn_status qni_pieces_run(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3]);
+/* Enqueue groups [first,first+groups) of its longest axis; exec.c. */
+qn_status qni_exec_piece(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3],
+                         size_t first, size_t groups);
 
 #endif

@@ -1,7 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * The operands of a case lie in one buffer, between guard bands of NaNs that number themselves: writing there is seen
- * afterwards, and using what is read there spoils the result. The second run moves every tensor by one element. */
+ * afterwards, and using what is read there spoils the result. The second run moves every tensor by one element, and
+ * makes launches in pieces. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +250,7 @@ static void one_algorithm(const void *arg)
     const struct optest_state *r = arg;
     const struct optest_case *c = r->c;
     qn_device *dev = test_device();
+    const uint64_t before = dev->launch_ns;
     qn_op *op = NULL;
     struct layout l[2];
     unsigned char *image[2] = {NULL, NULL};
@@ -271,11 +273,13 @@ static void one_algorithm(const void *arg)
     if (run_once(op, dev, r, &l[0], image[0])) {
         judge_guards(image[0], &l[0], "first run");
         judge(r, &l[0], image[0]);
+        dev->launch_ns = UINT64_C(1000000000);
         if (run_once(op, dev, r, &l[1], image[1])) {
             judge_guards(image[1], &l[1], "second run");
             judge_repeat(l, image);
         }
     }
+    dev->launch_ns = before;
     free(image[0]);
     free(image[1]);
     qn_op_destroy(&op);

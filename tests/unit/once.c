@@ -24,9 +24,8 @@ static void check(const char *source, const char *want)
     qni_text_free(&t);
 }
 
-#define GRID_TYPES "size_t qn_id0, size_t qn_id1, size_t qn_id2, size_t qn_size0, size_t qn_size1, size_t qn_size2"
-#define GRID "get_global_id(0), get_global_id(1), get_global_id(2), get_global_size(0), get_global_size(1), " \
-             "get_global_size(2)"
+#define GRID_TYPES "size_t qn_id0, size_t qn_id1, size_t qn_id2"
+#define GRID "get_global_id(0), get_global_id(1), get_global_id(2)"
 
 static void split(void)
 {
@@ -35,13 +34,13 @@ static void split(void)
     check("int f(int x)\n{\n    return x;\n}\n\n"
           "/* of a __kernel */\n"
           "__kernel __attribute__((A(B, C)))\nvoid QN_NAME(fill)(__global const float *restrict y, long y0,\n     int n)\n"
-          "{\n    if (n) {\n        y[get_global_id(0)] = get_global_size(1) + get_global_id(axis);\n    }\n}\n"
+          "{\n    if (n) {\n        y[get_global_id(0)] = get_global_id(1) + get_global_id(axis);\n    }\n}\n"
           "int last;\n",
           "int f(int x)\n{\n    return x;\n}\n\n"
           "/* of a __kernel */\n"
           "static __attribute__((noinline)) \nvoid QN_NAME(fill_item)(__global const float *restrict y, long y0,\n     int n, "
           GRID_TYPES ")\n"
-          "{\n    if (n) {\n        y[qn_id0] = qn_size1 + get_global_id(axis);\n    }\n"
+          "{\n    if (n) {\n        y[qn_id0] = qn_id1 + get_global_id(axis);\n    }\n"
           "} __kernel __attribute__((A(B, C))) void QN_NAME(fill)(__global const float *restrict y, long y0,      int n) "
           "{ QN_NAME(fill_item)(y, y0, n, " GRID "); }\n"
           "int last;\n");

@@ -162,6 +162,7 @@ static void emit_grad(const struct qni_problem *p, struct qni_recorder *r)
     }
     qni_i32(r, l, QNI_MAX(t.parts, 1));
     qni_i32(r, l, t.parts > 0);
+    qni_i32(r, l, n.B * n.Hkv);
     qni_grid(r, l, 2, (int64_t[]){ QNI_MAX(t.parts, 1), n.B * n.Hkv }, (int64_t[]){ 1, 1 });
     qni_work(l, qni_attn_flops(p, &n, 5), 0);
     if (t.parts && n.Tk)

@@ -124,6 +124,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_i32(r, l, t.block_p);
     qni_i32(r, l, t.block_q);
     qni_i32(r, l, t.parts);
+    qni_i32(r, l, t.items);
     qni_grid(r, l, 3, (const int64_t[]){t.items, t.g.groups, t.parts}, NULL);
     qni_conv_work(p, l);
 
@@ -143,6 +144,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_i32(r, l, t.chunk_c);
     qni_i32(r, l, t.span);
     qni_i32(r, l, t.g.S);
+    qni_i32(r, l, t.taps);
     qni_grid(r, l, 3, (const int64_t[]){t.items * t.g.groups, t.taps, qni_ceil_div(t.run, SUM_ROWS)}, NULL);
     qni_work(l, 0, sizeof(float) * (uint64_t)((t.parts + 1) * t.part_step));
 }

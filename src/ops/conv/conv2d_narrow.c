@@ -60,6 +60,7 @@ static void pack(const struct qni_problem *p, int input, struct qni_recorder *r)
     qni_i32(r, l, t.g.K);
     qni_i32(r, l, t.g.K);
     qni_i64(r, l, t.g.C * t.g.K);
+    qni_i32(r, l, (int64_t)t.g.R * t.g.S);
     qni_i32(r, l, t.g.S);
     qni_i32(r, l, 0);
     qni_grid(r, l, 2, (const int64_t[]){t.g.K / t.tile.block, (int64_t)t.g.R * t.g.S}, NULL);

@@ -92,6 +92,7 @@ static void pack(const struct qni_problem *p, int input, struct qni_recorder *r)
     qni_i32(r, l, v.backward ? 1 : v.g.K);
     qni_i32(r, l, v.g.group_k);
     qni_i64(r, l, v.g.group_c * v.g.K);
+    qni_i32(r, l, (int64_t)v.g.R * v.g.S);
     qni_i32(r, l, v.g.S);
     qni_i32(r, l, v.backward && v.g.stride_w == 1 && v.g.dilation_w == 1);
     groups[0] = v.g.groups * v.blocks;
