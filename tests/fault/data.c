@@ -240,6 +240,88 @@ static qn_status try_tokens(qn_context *ctx)
     return st;
 }
 
+static qn_status try_parts(qn_context *ctx)
+{
+    static const float x[10];
+    const qn_array array = {{NULL, QN_FIELD_INPUT, QN_F32, {0, {0}}}, x};
+    qn_dataset *ds = NULL, *part[5] = {NULL};
+    qn_status st;
+
+    if ((st = qn_dataset_arrays(&ds, 10, &array, 1, &(qn_arrays_opt){.context = ctx})) ||
+        (st = qn_dataset_split(&part[0], &part[1], ds, 0.3)) || (st = qn_dataset_take(&part[2], part[0], 4)) ||
+        (st = qn_dataset_select(&part[3], part[1], (int64_t[]){2, 0, 1}, 3)) ||
+        (st = qn_dataset_concat(&part[4], part + 2, 2)))
+        goto done;
+    CHECK_INT(qn_dataset_samples(part[4]), 7);
+done:
+    for (int i = 5; i-- > 0;)
+        qn_dataset_close(&part[i]);
+    qn_dataset_close(&ds);
+    return st;
+}
+
+static qn_status try_text(qn_context *ctx)
+{
+    struct bytes b = {TEXT("to be or not to be"), 0};
+    qn_dataset *ds = NULL;
+    qn_status st = qn_dataset_text_from(&ds, &(qn_reader){"t", 0, give, &b}, &(qn_text_opt){.context = ctx, .length = 4});
+
+    CHECK(!st == !!ds);
+    qn_dataset_close(&ds);
+    return st;
+}
+
+static qn_status try_sound(qn_context *ctx)
+{
+    static const float x[3][300];
+    const qn_array array = {{NULL, QN_FIELD_INPUT, QN_F32, {1, {300}}}, x};
+    float faster[600];
+    qn_sound *stereo = NULL, *mono = NULL;
+    qn_features *f = NULL;
+    qn_dataset *ds = NULL, *noisy = NULL, *spectra = NULL;
+    qn_status st;
+
+    if ((st = qn_sound_create(&stereo, ctx, 100, 2, 8000)) || (st = qn_sound_convert(&mono, ctx, stereo, 4000)) ||
+        (st = qn_sound_resample(ctx, faster, x[0], 300, 1, 2)) ||
+        (st = qn_dataset_arrays(&ds, 3, &array, 1, &(qn_arrays_opt){.context = ctx})) ||
+        (st = qn_dataset_sound_augment(&noisy, ds, &(qn_sound_augment_opt){.noise = 0.1})) ||
+        (st = qn_features_create(&f, &(qn_features_opt){.context = ctx, .fft = 60})))
+        goto done;
+    st = qn_dataset_features(&spectra, noisy, f);
+done:
+    qn_dataset_close(&spectra);
+    qn_features_destroy(&f);
+    qn_dataset_close(&noisy);
+    qn_dataset_close(&ds);
+    qn_sound_destroy(&mono);
+    qn_sound_destroy(&stereo);
+    return st;
+}
+
+static qn_status try_prep(qn_context *ctx)
+{
+    qn_tokenizer *t = NULL;
+    qn_prep *prep[2] = {NULL}, *copy = NULL;
+    char json[900];
+    size_t n;
+    qn_status st;
+
+    if ((st = qn_tokenizer_create(&t, &(qn_tokenizer_opt){.context = ctx})) ||
+        (st = qn_tokenizer_fit(t, (const char *const[]){"a b c"}, 1)) || (st = qn_prep_text(&prep[0], t, 5, NULL)) ||
+        (st = qn_prep_classes(&prep[1], ctx, (const char *const[]){"cat", "dog"}, 2)))
+        goto done;
+    for (int i = 0; i < 2 && !st; i++) {
+        if (!(st = qn_prep_to_json(prep[i], json, sizeof(json), &n)))
+            st = qn_prep_from_json(&copy, ctx, "t", json, n);
+        qn_prep_release(&copy);
+    }
+done:
+    for (int i = 0; i < 2; i++)
+        qn_prep_release(&prep[i]);
+    qn_tokenizer_destroy(&t);
+    return st;
+}
+
 struct attempt {
     const char *name;
     qn_status (*f)(qn_context *ctx);
@@ -251,7 +333,9 @@ static const struct attempt attempts[] = {
     {"no memory: json", try_json, 6}, {"no memory: safetensors", try_safetensors, 60},
     {"no memory: file", try_file, 4}, {"no memory: loader", try_loader, 12},
     {"no memory: features", try_features, 10}, {"no memory: images", try_images, 12},
-    {"no memory: tokens", try_tokens, 30},
+    {"no memory: tokens", try_tokens, 30}, {"no memory: parts", try_parts, 10},
+    {"no memory: text", try_text, 4}, {"no memory: sound", try_sound, 12},
+    {"no memory: preparations", try_prep, 15},
 };
 
 static void fails_well(const void *arg)

@@ -10,6 +10,7 @@
 #include "test.h"
 
 #define MEDIA TEST_SOURCE_DIR "/tests/fixtures/media/"
+#define GZIP  TEST_SOURCE_DIR "/tests/fuzz/corpus/gz/"
 
 static int countdown, blocks;
 
@@ -110,6 +111,29 @@ static qn_status try_images(qn_context *ctx)
     return st;
 }
 
+static qn_status try_gz(qn_context *ctx)
+{
+    qn_dataset *idx = NULL, *csv = NULL;
+    qn_status st = qn_dataset_idx_gz(&idx, GZIP "members", NULL, &(qn_idx_opt){.context = ctx});
+
+    if (!st)
+        st = qn_dataset_csv_gz(&csv, GZIP "csv", &(qn_csv_opt){.context = ctx});
+    CHECK(!st == (idx && csv));
+    qn_dataset_close(&csv);
+    qn_dataset_close(&idx);
+    return st;
+}
+
+static qn_status try_name(qn_context *ctx)
+{
+    qn_dataset *ds = NULL;
+    qn_status st = qn_dataset_open(&ds, "digits:test", &(qn_dataset_opt){.context = ctx});
+
+    CHECK(!st == !!ds);
+    qn_dataset_close(&ds);
+    return st;
+}
+
 struct attempt {
     const char *name;
     qn_status (*f)(qn_context *ctx);
@@ -123,6 +147,8 @@ static const struct attempt attempts[] = {
     {"no memory: wav", try_wav, 12, QND_SNDFILE},
     {"no memory: recordings prepared", try_prep, 30, QND_SNDFILE},
     {"no memory: images", try_images, 14, QND_PNG},
+    {"no memory: gzip", try_gz, 10, true},
+    {"no memory: a name", try_name, 6, true},
 };
 
 static void fails_well(const void *arg)

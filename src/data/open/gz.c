@@ -167,9 +167,10 @@ static qn_status start_gzip(struct qnd_file *f)
     f->z.zfree = z_release;
     f->z.opaque = f;
     z = inflateInit2(&f->z, 15 + 16); /* the largest window, gzip's framing */
+    if (z == Z_MEM_ERROR)
+        return qnd_error(QN_E_HOST_MEMORY, "%s: no memory for zlib", f->reader.name);
     if (z != Z_OK)
-        return qnd_error(z == Z_MEM_ERROR ? QN_E_HOST_MEMORY : QN_E_INTERNAL, "%s: zlib cannot be started (%d)",
-                         f->reader.name, z);
+        return qnd_error(QN_E_INTERNAL, "%s: zlib cannot be started (%d)", f->reader.name, z);
     f->gzip = f->z_open = f->in_member = true;
     return QN_OK;
 }
