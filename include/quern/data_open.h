@@ -6,6 +6,7 @@
 #define QUERN_DATA_OPEN_H
 
 #include <quern/data.h>
+#include <quern/data_table.h>
 
 QN_BEGIN_DECLS
 
@@ -14,6 +15,9 @@ QN_API qn_status qn_dataset_idx_gz(qn_dataset **out, const char *images, const c
 
 /** As qn_dataset_csv(); a file that is compressed with gzip is read as well. */
 QN_API qn_status qn_dataset_csv_gz(qn_dataset **out, const char *path, const qn_csv_opt *opt);
+
+/** As qn_table_read(); a file that is compressed with gzip is read as well. */
+QN_API qn_status qn_table_gz(qn_table **out, const char *path, const qn_table_opt *opt);
 
 /** Options of qn_dataset_open(). */
 typedef struct qn_dataset_opt {

@@ -23,6 +23,7 @@ typedef enum qn_prep_kind {
     QN_PREP_IMAGE = 2,   /**< a picture */
     QN_PREP_SOUND = 3,   /**< a recording */
     QN_PREP_NUMBER = 4,  /**< a number; a target */
+    QN_PREP_TABLE = 5,   /**< a table's row: qn_prep_table() of quern/data_table.h */
     QN_PREP_ITEMS = 6    /**< items one after another: qn_prep_items() of quern/data_events.h */
 } qn_prep_kind;
 

@@ -12,6 +12,7 @@
 #include <quern/data_open.h>
 #include <quern/data_prep.h>
 #include <quern/data_sound.h>
+#include <quern/data_table.h>
 #include <quern/data_text.h>
 #include <quern/device.h>
 #include <quern/generate.h>

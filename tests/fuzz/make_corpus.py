@@ -133,6 +133,22 @@ SEEDS = {
         "latin": b"\x02caf\xe9\n",
         "wide": b"\x03" + "a\nb\u4f60".encode("utf-16-le"),
     },
+    "table": {
+        "plain": b"\x00" + TABLE,
+        "label": b"\x30a,b,c\n1,x,0\n?,\"y,z\",1\n2,x,\n",
+        "arff": b"\x80% c\n@relation 'a b'\n@attribute \"x y\" real\n@attribute c {a,'b c', 3}\n@data\n1,'b c'\n?,3\n",
+        "strings": b"\x50@RELATION r\n@ATTRIBUTE s string\n@ATTRIBUTE n INTEGER\n@DATA\nabc,5\n\"d\",7\n",
+        "ragged": b"\x081;2\n3\n",
+    },
+    "prep": {
+        "classes": b'{"kind":"classes","classes":["a","b"]}',
+        "image": b'{"kind":"image","height":3,"width":4,"channels":1,"fit":"pad","antialias":true,"mean":[0.5],"deviation":[2]}',
+        "number": b'{"kind":"number","name":"mpg","mean":1e3,"deviation":0.5}',
+        "table": b'{"kind":"table","named":true,"numbered":false,"label":2,"columns":[{"name":"a","mean":0,"deviation":1,"fill":3},'
+                 b'{"name":"b","values":["x","y"]}]}',
+        "text": b'{"kind":"text","length":4,"pad_behind":true,"cut_behind":false,"value":0,"tokenizer":'
+                + tokenizer(kind="words", words=["a"], counts=[1]) + b"}",
+    },
     "tokens": {
         "words": b"\x40the cat, the DOG & the \xe4\xbd\xa0\xe5\xa5\xbd",
         "characters": b"\x01abc ABC \xc4\xb0 \xc3\xa9",

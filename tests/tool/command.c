@@ -105,7 +105,7 @@ static void usage(void)
         { "grind", 2, "unknown command grind" },
         { "train", 2, "a model is missing" },
         { "train cnn", 2, "--data is missing" },
-        { "train tower --data digits", 2, "choose one of mlp, cnn" },
+        { "train tower --data digits", 2, "choose one of linear, mlp, cnn" },
         { "train mlp --data digits --epochs -1", 2, "--epochs" },
         { "train mlp --data digits --batch -1", 2, "--batch" },
         { "train mlp --data digits --lr -1", 2, "--lr" },
@@ -138,7 +138,7 @@ static void failures(void)
     char damaged[700];
 
     write_file(file("damaged.qn"), "this is no model");
-    write_file(file("bad.csv"), "a,b,c\n1,2,0\n1,x,1\n");
+    write_file(file("bad.csv"), "a,b,c\n1,2,0\n1,x,1\n1,3,0\n1,4,1\n1,5,0\n1,6,1\n");
     snprintf(damaged, sizeof(damaged), "evaluate %s --data digits", file("damaged.qn"));
     refuse((const struct refusal[]){
                { "train mlp --data letters", 1, "letters" },

@@ -92,7 +92,8 @@ static void pictures(void)
         qn_dataset_close(&from);
         if (fit == QN_FIT_CROP)
             CHECK_STR(qn_prep_describe(p, text, sizeof(text)),
-                      "colour picture of 5 x 3, cut to its middle and antialiased, 0 to 1, less 0.5, 0.25, 0 and divided by 0.5, 1, 2");
+                      "colour picture of 5 x 3, cut to its middle and antialiased, 0 to 1, less 0.5, 0.25, 0 and divided by "
+                      "0.5, 1, 2");
         qn_prep_release(&p);
         qn_prep_release(&copy);
     }

@@ -81,7 +81,8 @@ static qn_status shuffle(qn_dataset **ds, const qn_context *ctx)
     return st;
 }
 
-static qn_status open_table(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train)
+/* Plain numbers, for models that were saved without a preparation. */
+static qn_status open_plain(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train)
 {
     qn_csv_opt csv = { .context = out->ctx, .label_dtype = o->number ? QN_F32 : QN_I32 };
     qn_dataset *all = NULL;
@@ -194,6 +195,11 @@ static qn_status describe(struct dataset *d, qn_context *ctx)
     return st ? st : count_classes(&d->classes, ctx, d->test);
 }
 
+static qn_status open_csv_table(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train)
+{
+    return o->model && !qn_model_prep(o->model, QN_FIELD_INPUT, 0) ? open_plain(out, t, o, train) : source_csv(out, t, o, train);
+}
+
 /* What comes with Quern, and the sets of the same form. */
 static qn_status open_parts(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train)
 {
@@ -204,7 +210,10 @@ static qn_status open_parts(struct dataset *out, const struct task *t, const str
 }
 
 static const struct source sources[] = {
-    { "csv:", open_table },
+    { "csv:", open_csv_table },
+    { "arff:", source_csv },
+    { "winequality", source_table_set },
+    { "auto-mpg", source_table_set },
     { "text:", open_text },
     { "images:", source_images },
     { "cifar10", source_image_set },
@@ -267,8 +276,12 @@ static bool ends_in(const char *text, const char *end)
     return n >= m && !strcmp(text + n - m, end);
 }
 
-qn_status dataset_open_inputs(qn_dataset **out, qn_context *ctx, const char *path)
+qn_status dataset_open_inputs(qn_dataset **out, qn_context *ctx, const qn_model *m, const char *path)
 {
+    const qn_prep *prep = qn_model_prep(m, QN_FIELD_INPUT, 0);
+
+    if (qn_prep_columns(prep))
+        return source_table_inputs(out, ctx, prep, path);
     if (ends_in(path, ".csv") || ends_in(path, ".csv.gz"))
         return open_csv(out, path, &(qn_csv_opt){ .context = ctx, .label = QN_CSV_NO_LABEL });
     return open_idx(out, path, &(qn_idx_opt){ .context = ctx });

@@ -21,6 +21,7 @@ struct form {
     qn_status (*file)(struct inputs *in, const char *path, const void *data, size_t bytes);
     /* A line into in->raw, without its end. */
     qn_status (*line)(struct inputs *in);
+    bool rows; /* instead: a row of a table */
 };
 
 struct inputs {
@@ -37,6 +38,12 @@ struct inputs {
     qn_raw raw;
     qn_image *image;
     qn_sound *sound;
+    qn_table *table;       /* NULL: none is open */
+    int64_t row;           /* the next one */
+    int *column;           /* [columns] of the table, for the preparation */
+    const char **cell;     /* [columns] */
+    void (*bad)(void *user, const char *line);
+    void *user;
 };
 
 static const char *const standard = "standard input";
@@ -72,6 +79,7 @@ static qn_status take_text(struct inputs *in)
 
 static const struct form forms[] = {
     { .kind = QN_PREP_TEXT, .line = take_text },
+    { .kind = QN_PREP_TABLE, .rows = true },
 #ifdef QUERN_TOOL_DATA
     { .kind = QN_PREP_IMAGE, .file = read_image },
 #endif
@@ -225,8 +233,73 @@ static qn_status next_line(struct inputs *in, bool *found)
     return QN_OK;
 }
 
-qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *const *path, int paths)
+/* ---- rows ---- */
+
+struct memory {
+    const char *data;
+    size_t left;
+};
+
+static qn_status read_memory(void *user, void *to, size_t bytes, size_t *got)
 {
+    struct memory *m = user;
+
+    *got = bytes < m->left ? bytes : m->left;
+    memcpy(to, m->data, *got);
+    m->data += *got;
+    m->left -= *got;
+    return QN_OK;
+}
+
+static qn_status open_table(struct inputs *in)
+{
+    const char *path = in->path[in->at++];
+    const qn_table_opt o = { .context = in->ctx, .bad = in->bad, .user = in->user };
+    char *data = NULL;
+    struct memory m = { 0 };
+    qn_status st;
+
+    in->row = 0;
+    snprintf(in->name, sizeof(in->name), "%s", is_standard(path) ? standard : path);
+    if (!is_standard(path)) {
+        st = qn_table_read(&in->table, path, &o);
+    } else if (!(st = read_all(in, &data, &m.left))) {
+        m.data = data;
+        st = qn_table_from(&in->table, &(qn_reader){ .name = standard, .read = read_memory, .user = &m }, &o);
+    }
+    qn_context_free(in->ctx, data);
+    if (!st && (st = qn_prep_table_match(in->prep, in->table, in->column)))
+        qn_table_destroy(&in->table);
+    return st;
+}
+
+/* Behind the last row of the last table found is false. */
+static qn_status next_row(struct inputs *in, bool *found)
+{
+    const int columns = qn_prep_columns(in->prep);
+    qn_status st;
+
+    *found = false;
+    while (!in->table || in->row == qn_table_rows(in->table)) {
+        qn_table_destroy(&in->table);
+        if (in->at == in->paths)
+            return QN_OK;
+        if ((st = open_table(in)))
+            return st;
+    }
+    for (int i = 0; i < columns; i++)
+        in->cell[i] = qn_table_cell(in->table, in->row, in->column[i]);
+    snprintf(in->name, sizeof(in->name), "%s:%lld", is_standard(in->path[in->at - 1]) ? standard : in->path[in->at - 1],
+             (long long)qn_table_line(in->table, in->row++));
+    in->raw = (qn_raw){ .cell = in->cell, .cells = columns };
+    *found = true;
+    return QN_OK;
+}
+
+qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *const *path, int paths,
+                      void (*bad)(void *user, const char *line), void *user)
+{
+    const size_t columns = (size_t)qn_prep_columns(prep);
     struct inputs *in;
     size_t form = 0;
 
@@ -238,9 +311,13 @@ qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep,
                                            : "the model does not know how its inputs are prepared: use --data or --input");
     if (!(in = qn_context_alloc(ctx, sizeof(*in))))
         return QN_E_HOST_MEMORY;
-    *in = (struct inputs){ .ctx = ctx, .prep = prep, .form = &forms[form], .path = path, .paths = paths };
+    *in = (struct inputs){ .ctx = ctx, .prep = prep, .form = &forms[form], .path = path, .paths = paths, .bad = bad, .user = user };
     *out = in;
-    return QN_OK;
+    if (!columns)
+        return QN_OK;
+    in->column = qn_context_alloc(ctx, columns * sizeof(*in->column));
+    in->cell = qn_context_alloc(ctx, columns * sizeof(*in->cell));
+    return in->column && in->cell ? QN_OK : QN_E_HOST_MEMORY;
 }
 
 qn_status inputs_next(struct inputs *in, struct input *out)
@@ -252,7 +329,9 @@ qn_status inputs_next(struct inputs *in, struct input *out)
     qn_image_destroy(&in->image);
     qn_sound_destroy(&in->sound);
     in->raw = (qn_raw){ 0 };
-    if (in->form->line) {
+    if (in->form->rows) {
+        st = next_row(in, &found);
+    } else if (in->form->line) {
         st = next_line(in, &found);
     } else if (in->at < in->paths) {
         found = true;
@@ -275,6 +354,9 @@ void inputs_close(struct inputs **inputs)
     close_lines(in);
     qn_image_destroy(&in->image);
     qn_sound_destroy(&in->sound);
+    qn_table_destroy(&in->table);
+    qn_context_free(in->ctx, in->column);
+    qn_context_free(in->ctx, in->cell);
     free(in->text);
     qn_context_free(in->ctx, in);
 }

@@ -8,6 +8,7 @@
 #include "quern.h"
 
 #include <quern/data_prep.h>
+#include <quern/data_table.h>
 #include <quern/model.h>
 
 struct task;
@@ -48,13 +49,19 @@ struct source {
 qn_status source_images(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 qn_status source_image_set(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 
+/* source_table.c: "csv:FILE" and "arff:FILE", and sets by name. */
+qn_status source_csv(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+qn_status source_table_set(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+/* Rows to predict for. */
+qn_status source_table_inputs(qn_dataset **out, qn_context *ctx, const qn_prep *prep, const char *path);
+
 /* Open both parts, or the test part alone, for a model. The task is NULL for models that this command does not know. */
 qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct task *t, const struct dataset_options *o, bool train);
 void dataset_close(struct dataset *d);
 /* For qn_files.bad, with the dataset as user: a line on stderr. */
 void dataset_bad(void *user, const char *line);
 /* Images (idx) or a table without labels (a name that ends in .csv or .csv.gz), to predict for. */
-qn_status dataset_open_inputs(qn_dataset **out, qn_context *ctx, const char *path);
+qn_status dataset_open_inputs(qn_dataset **out, qn_context *ctx, const qn_model *m, const char *path);
 /* The targets as numbers, [samples]; *out from qn_context_alloc. NULL where the data have none. */
 qn_status dataset_targets(double **out, const qn_context *ctx, const qn_dataset *ds);
 
@@ -95,7 +102,7 @@ qn_status task_compile(qn_model *m, const struct task *t, const struct dataset *
 qn_status models_build(qn_model **out, qn_device *dev, const char *name, const qn_shape *sample, int64_t classes);
 qn_status models_compile(qn_model *m, const char *name, int64_t classes, float lr, int64_t steps, uint64_t seed);
 
-extern const struct task task_mlp, task_cnn, task_cnn_dense128, task_cnn_small, task_convstack; /* task_plain.c */
+extern const struct task task_linear, task_mlp, task_cnn, task_cnn_dense128, task_cnn_small, task_convstack; /* task_plain.c */
 extern const struct task task_resnet20, task_image, task_image_resnet;                          /* task_images.c */
 extern const struct task task_gpt, task_lstm_char;                                              /* task_writer.c */
 
@@ -110,8 +117,9 @@ struct input {
 struct inputs;
 
 /* Files by their paths, "-" for standard input, as a preparation takes them: a picture or a recording a file, a text or a
- * table's row a line. The paths are borrowed. */
-qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *const *path, int paths);
+ * table's row a line. The paths are borrowed. bad is told about rows that are passed over; NULL: they are errors. */
+qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *const *path, int paths,
+                      void (*bad)(void *user, const char *line), void *user);
 /* The next one; out->name is NULL behind the last. What fails is passed over: the next call gives what follows. */
 qn_status inputs_next(struct inputs *in, struct input *out);
 void inputs_close(struct inputs **in);

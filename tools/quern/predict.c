@@ -40,7 +40,7 @@ static void show_text(const struct answer *a)
     else
         printf("%lld:", (long long)a->sample);
     if (a->width == 1)
-        printf(" %.6g", (double)a->value[0]);
+        printf(" %.6g", qn_prep_undo(a->meaning, (double)a->value[0]));
     for (int64_t k = 0; a->width > 1 && k < a->top && (at = next_best(a, at)) >= 0; k++) {
         const char *class = qn_prep_class(a->meaning, (int)at);
 
@@ -50,7 +50,7 @@ static void show_text(const struct answer *a)
             printf("%s %lld (%.4f)", k ? "," : "", (long long)at, (double)a->value[at]);
     }
     if (a->target)
-        printf(", is %.6g", a->target[a->sample]);
+        printf(", is %.6g", qn_prep_undo(a->meaning, a->target[a->sample]));
     printf("\n");
 }
 
@@ -80,11 +80,11 @@ static void show_json(const struct answer *a)
     else
         json_int(&j, "sample", a->sample);
     if (a->width == 1)
-        json_real(&j, "value", (double)a->value[0]);
+        json_real(&j, "value", qn_prep_undo(a->meaning, (double)a->value[0]));
     else
         show_classes(&j, a);
     if (a->target)
-        json_real(&j, "label", a->target[a->sample]);
+        json_real(&j, "label", qn_prep_undo(a->meaning, a->target[a->sample]));
     json_object_end(&j);
 }
 
@@ -127,7 +127,7 @@ static qn_status open_data(struct state *s, struct job *job)
     qn_status st;
 
     job->data.model = s->m;
-    st = job->input ? dataset_open_inputs(&s->data.test, s->ctx, job->input)
+    st = job->input ? dataset_open_inputs(&s->data.test, s->ctx, s->m, job->input)
                     : dataset_open(&s->data, s->ctx, tasks_find(qn_model_note(s->m, "task")), &job->data, false);
     if (st || (st = qn_dataset_take(&s->part, s->data.test, job->count > 0 ? job->count : INT64_MAX)))
         return st;
@@ -159,6 +159,14 @@ static qn_status predict_data(struct state *s, struct job *job)
 
 /* ---- things as they come ---- */
 
+static void skip(void *user, const char *line)
+{
+    struct state *s = user;
+
+    fprintf(stderr, "quern predict: skipped: %s\n", line);
+    s->skipped++;
+}
+
 /* The next one that can be used, prepared as number n of the batch; *more is false behind the last. */
 static qn_status next_input(struct state *s, const struct job *job, int64_t n, size_t bytes, bool *more)
 {
@@ -186,8 +194,7 @@ static qn_status next_input(struct state *s, const struct job *job, int64_t n, s
         }
         if (!job->data.skip_bad || st == QN_E_HOST_MEMORY)
             return st;
-        fprintf(stderr, "quern predict: skipped: %s\n", qn_last_error());
-        s->skipped++;
+        skip(s, qn_last_error());
     }
     *more = true;
     if (!(s->name[n] = qn_context_alloc(s->ctx, strlen(in.name) + 1)))
@@ -228,7 +235,7 @@ static qn_status predict_inputs(struct state *s, const struct job *job)
     bool more = true;
     qn_status st;
 
-    if ((st = inputs_open(&s->inputs, s->ctx, prep, job->path, job->paths)))
+    if ((st = inputs_open(&s->inputs, s->ctx, prep, job->path, job->paths, job->data.skip_bad ? skip : NULL, s)))
         return st;
     for (int i = 0; i < f->shape.rank; i++)
         bytes *= (size_t)f->shape.dim[i];

@@ -51,6 +51,10 @@ static qn_status build(qn_model *m, const struct task *t, const struct dataset *
     return QN_OK;
 }
 
+const struct task task_linear = {
+    .name = "linear", .about = "Dense alone: linear regression, or logistic for classes", .lr = 0.01, .epochs = 100, .batch = 32,
+    .build = build, .own = &(const struct network){ { 0 } },
+};
 const struct task task_mlp = {
     .name = "mlp", .about = "Dense128 relu, Dense", .build = build,
     .own = &(const struct network){ .units = 128 },

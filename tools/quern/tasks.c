@@ -6,7 +6,7 @@
 #include "models.h"
 
 static const struct task *const tasks[] = {
-    &task_mlp, &task_cnn, &task_cnn_dense128, &task_cnn_small, &task_convstack,
+    &task_linear, &task_mlp, &task_cnn, &task_cnn_dense128, &task_cnn_small, &task_convstack,
     &task_resnet20, &task_image, &task_image_resnet, &task_gpt, &task_lstm_char,
 };
 

@@ -70,7 +70,7 @@ static const char *sample_text(const qn_shape *s, char *text, size_t bytes)
 
 static qn_status show_start(const struct state *s)
 {
-    char shape[96], classes[48] = "one number";
+    char shape[96], classes[48] = "one number", words[2048];
 
     if (s->data.classes)
         snprintf(classes, sizeof(classes), "%lld classes", (long long)s->data.classes);
@@ -78,6 +78,10 @@ static qn_status show_start(const struct state *s)
     printf("Data: %s, %lld samples to train on and %lld to test with, each %s; %s\n\n", s->job->data.name,
            (long long)qn_dataset_samples(s->data.train), (long long)qn_dataset_samples(s->data.test),
            sample_text(&s->data.sample, shape, sizeof(shape)), classes);
+    if (s->data.report)
+        printf("%s", s->data.report);
+    if (qn_model_prep(s->m, QN_FIELD_INPUT, 0))
+        printf("Prepared: %s\n\n", qn_prep_describe(qn_model_prep(s->m, QN_FIELD_INPUT, 0), words, sizeof(words)));
     return qn_model_summary(s->m, stdout);
 }
 

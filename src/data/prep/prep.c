@@ -10,6 +10,7 @@ static const struct qni_prep_type *const types[] = {
     &qni_prep_items_type,
     &qni_prep_number_type,
     &qni_prep_sound_type,
+    &qni_prep_table_type,
     &qni_prep_text_type,
 };
 

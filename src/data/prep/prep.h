@@ -30,7 +30,7 @@ struct qn_prep {
 };
 
 extern const struct qni_prep_type qni_prep_classes_type, qni_prep_image_type, qni_prep_items_type, qni_prep_number_type,
-    qni_prep_sound_type, qni_prep_text_type;
+    qni_prep_sound_type, qni_prep_table_type, qni_prep_text_type;
 
 /* A zeroed struct of type->bytes with its frame filled in, for a creating function to fill in. */
 qn_status qni_prep_new(void *out, qn_context *ctx, const struct qni_prep_type *type);
