@@ -32,6 +32,10 @@ static struct {
     size_t n;
 } known[1 + EPOCHS];
 
+static bool every;   /* every call and every allocation, not some of each kind: an argument of the program */
+static bool gone;    /* the fault lasts: the device is lost for good */
+static bool changed; /* the device says less of itself: other algorithms, and so other bits */
+
 /* ---- host memory that can run out ---- */
 
 static atomic_bool scarce, once; /* are allocations to fail, and a single one alone? */
@@ -184,7 +188,8 @@ static void aftermath(qn_model *m, qn_dataset *data, qn_status why)
     int state;
 
     scarce = false;
-    layer->reset();
+    if (!gone)
+        layer->reset();
     unlink(file("after.qn"));
     st = qn_model_save(m, file("after.qn"));
     CHECK(st == QN_OK || (st == QN_E_DEVICE_LOST && !copied));
@@ -215,7 +220,7 @@ static qn_status live(qn_context *ctx, const char *path, bool keep_file)
     float out[N][CLASSES];
     qn_device *dev = NULL;
     qn_dataset *data = NULL;
-    qn_model *m = NULL;
+    qn_model *m = NULL, *copy = NULL;
     qn_logs logs;
     qn_status st;
 
@@ -228,8 +233,11 @@ static qn_status live(qn_context *ctx, const char *path, bool keep_file)
                                              .callback_count = 2});
     if (!st && !(st = qn_model_evaluate(m, data, BATCH, &logs)))
         st = qn_model_predict_dataset(m, data, (void *[]){out}, BATCH);
-    if (!st && !(st = qn_model_predict(m, (const void *[]){x}, N, (void *[]){out}, BATCH)))
-        st = qn_model_save(m, path);
+    if (!st && !(st = qn_model_predict(m, (const void *[]){x}, N, (void *[]){out}, BATCH)) &&
+        !(st = qn_model_save(m, path)) && !(st = qn_model_load(&copy, dev, path)) &&
+        !(st = qn_model_load_weights(copy, path)))
+        st = qn_model_train_batch(copy, (const void *[]){x}, (const void *[]){t}, NULL, BATCH, &logs);
+    qn_model_destroy(&copy);
     if (st) {
         char message[512];
 
@@ -253,6 +261,17 @@ static int64_t bytes_left(void)
     return layer->bytes();
 }
 
+static bool loads(const char *path)
+{
+    qn_device *dev = NULL;
+    qn_model *m = NULL;
+    bool ok = CHECK_OK(qn_device_open(&dev, NULL, NULL)) && CHECK_OK(qn_model_load(&m, dev, path));
+
+    qn_model_destroy(&m);
+    qn_device_close(&dev);
+    return ok;
+}
+
 /* One life under a fault that was just set; the status it ended with. */
 static qn_status suffer(const char *what)
 {
@@ -273,7 +292,9 @@ static qn_status suffer(const char *what)
         test_fail(__FILE__, __LINE__, "%s: %s; %ld blocks and %lld bytes on the device are left", what, qn_status_name(st),
                   (long)blocks, (long long)layer->bytes());
     state = which(file("m.qn"));
-    if (state < 0 || (!st && state != EPOCHS))
+    if (changed && !st)
+        CHECK(loads(file("m.qn")));
+    else if (state < 0 || (!st && state != EPOCHS))
         test_fail(__FILE__, __LINE__, "%s: %s: %s; the file is state %d", what, qn_status_name(st), qn_last_error(), state);
     blocks = 0;
     return st;
@@ -339,12 +360,34 @@ static const struct fault faults[] = {
     {LAYER_FLUSH, {CL_OUT_OF_RESOURCES}, 8, false},
     {LAYER_FINISH, {CL_OUT_OF_RESOURCES, CL_DEVICE_NOT_AVAILABLE}, 9, true},
     {LAYER_EVENT_INFO, {CL_OUT_OF_RESOURCES}, 3, true},
+    {LAYER_PLATFORM_INFO, {CL_OUT_OF_HOST_MEMORY}, 3, true},
+    {LAYER_DEVICE_INFO, {CL_OUT_OF_RESOURCES}, 6, true},
+    {LAYER_PROGRAM_INFO, {CL_OUT_OF_RESOURCES}, 3, true},
+    {LAYER_ANY, {CL_INVALID_OPERATION}, 12, true},
 };
+
+/* Calls of a kind in a life without faults. */
+static int64_t rehearse(enum layer_call call)
+{
+    qn_context *ctx = NULL;
+
+    layer->reset();
+    CHECK_OK(open_context(&ctx));
+    CHECK_OK(live(ctx, file("m.qn"), false));
+    qn_context_destroy(&ctx);
+    return layer->count(call);
+}
+
+/* The p-th of some of count calls. */
+static int64_t at_point(int64_t p, int64_t points, int64_t count)
+{
+    return points < count ? p * (count - 1) / QNI_MAX(points - 1, 1) : p;
+}
 
 static void driver(const void *arg)
 {
     const struct fault *f = arg;
-    int64_t count;
+    int64_t count, points;
 
     if (!layer) {
         test_skip("%s", reason);
@@ -354,20 +397,13 @@ static void driver(const void *arg)
         return;
     layer->reset();
     CHECK_OK(suffer("no fault"));
-    layer->reset();
-    /* Once more, for the count: suffer resets it. */
-    {
-        qn_context *ctx = NULL;
-
-        CHECK_OK(open_context(&ctx));
-        CHECK_OK(live(ctx, file("m.qn"), false));
-        qn_context_destroy(&ctx);
-        count = layer->count(f->call);
-    }
+    count = rehearse(f->call);
+    points = every ? count : f->points;
+    changed = f->call == LAYER_DEVICE_INFO || f->call == LAYER_ANY;
     for (int e = 0; e < 3 && f->error[e]; e++)
-        for (int64_t p = 0; p < f->points && p < count && !test_failed(); p++)
+        for (int64_t p = 0; p < points && p < count && !test_failed(); p++)
             for (int all = 0; all < 2; all++) {
-                int64_t at = f->points < count ? p * (count - 1) / QNI_MAX(f->points - 1, 1) : p;
+                int64_t at = at_point(p, points, count);
                 char what[128];
                 qn_status st;
 
@@ -385,6 +421,52 @@ static void driver(const void *arg)
                 if (f->error[e] == CL_DEVICE_NOT_AVAILABLE && st && f->call != LAYER_CREATE_CONTEXT)
                     CHECK_INT(st, QN_E_DEVICE_LOST);
             }
+    changed = false;
+}
+
+/* The device is lost and stays so: what was saved loads elsewhere, and the model says what happened. */
+static void lost(void)
+{
+    int64_t count, points;
+
+    if (!layer) {
+        test_skip("%s", reason);
+        return;
+    }
+    if (!ready())
+        return;
+    count = rehearse(LAYER_ANY);
+    points = every ? count : 16;
+    gone = true;
+    for (int64_t p = 0; p < points && p < count && !test_failed(); p++) {
+        const int64_t at = at_point(p, points, count);
+        char what[96];
+        qn_status st;
+
+        snprintf(what, sizeof(what), "the device is lost after %lld of %lld calls", (long long)at, (long long)count);
+        layer->reset();
+        layer->lose(at);
+        st = suffer(what);
+        if (st && st != QN_E_DEVICE_LOST && st != QN_E_NO_DEVICE)
+            test_fail(__FILE__, __LINE__, "%s: %s: %s", what, qn_status_name(st), qn_last_error());
+    }
+    gone = false;
+}
+
+/* Whatever the driver takes its time for, the result has the same bits; suffer() looks. */
+static void slow(void)
+{
+    if (!layer) {
+        test_skip("%s", reason);
+        return;
+    }
+    if (!ready())
+        return;
+    for (int us = 50; us <= (every ? 3200 : 200); us *= 4) {
+        layer->reset();
+        layer->delay(us);
+        CHECK_OK(suffer("every call is slow"));
+    }
 }
 
 /* ---- host memory runs out ---- */
@@ -412,7 +494,7 @@ static void allocations(void)
     }
     scarce = false;
     total -= left;
-    step = QNI_MAX(total / 100, 1);
+    step = every ? 1 : QNI_MAX(total / 100, 1);
     for (long n = 0; n < total && 1; n += n < 40 ? 1 : step, runs++) {
         char what[96];
         qn_status st;
@@ -428,8 +510,9 @@ static void allocations(void)
     CHECK(runs > 100);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    every = argc > 1 && !strcmp(argv[1], "every");
     layer = layer_open(&reason);
     snprintf(folder, sizeof(folder), "/tmp/quern-life-XXXXXX");
     if (!mkdtemp(folder))
@@ -440,6 +523,8 @@ int main(void)
         snprintf(name, sizeof(name), "life: %s fails", layer ? layer->name(faults[i].call) : "a call");
         test_run_with(name, driver, &faults[i]);
     }
+    test_run("life: the device is lost", lost);
+    test_run("life: the driver is slow", slow);
     test_run("life: host memory runs out", allocations);
     unlink(file("m.qn"));
     unlink(file("after.qn"));

@@ -2,6 +2,7 @@
  *
  * The store of compiled programs when things go wrong: damaged files, no room, no permission, processes that die or start
  * together; and compilers that refuse. */
+#include "layer.h"
 #include "program/program.h"
 #include "test.h"
 
@@ -308,6 +309,25 @@ static void rebuilt(void)
     end();
 }
 
+/* The driver gives bytes that it does not take back. */
+static void garbage(void)
+{
+    const char *reason;
+    const struct layer *layer = layer_open(&reason);
+
+    if (!layer) {
+        test_skip("%s", reason);
+        return;
+    }
+    begin();
+    layer->spoil();
+    CHECK_INT(built(folder, 1, 2), 2);
+    layer->reset();
+    CHECK_INT(built(folder, 1, 2), 2);
+    CHECK_INT(built(folder, 1, 2), 0);
+    end();
+}
+
 static void nowhere(void)
 {
     char under[128];
@@ -391,6 +411,7 @@ int main(void)
     test_run("store: the least recently used entries go first", bounded);
     test_run("store: a lock has a time limit, and goes with its process", dead_holder);
     test_run("store: of ten processes that start together one compiles", together);
+    test_run("store: a binary that the driver does not take is compiled again", garbage);
     test_run("store: a damaged program is compiled again", rebuilt);
     test_run("store: works without a folder to write to", nowhere);
     test_run("build: one program a thread", parallel);

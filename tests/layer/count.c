@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "layer.h"
 
@@ -28,6 +29,9 @@ static struct {
     atomic_llong times; /* then this many fail; negative: all */
     atomic_int error;
 } plan[LAYER_CALLS];
+static atomic_bool losing, spoiled;
+static atomic_llong until_lost;
+static atomic_int lag;
 
 static const char *const names[LAYER_CALLS] = {
     [LAYER_CREATE_CONTEXT] = "clCreateContext",
@@ -54,6 +58,10 @@ static const char *const names[LAYER_CALLS] = {
     [LAYER_USER_EVENT] = "clCreateUserEvent",
     [LAYER_FLUSH] = "clFlush",
     [LAYER_FINISH] = "clFinish",
+    [LAYER_PLATFORM_INFO] = "clGetPlatformInfo",
+    [LAYER_DEVICE_INFO] = "clGetDeviceInfo",
+    [LAYER_PROGRAM_INFO] = "clGetProgramInfo",
+    [LAYER_ANY] = "any call",
     [LAYER_BLOCKING] = "blocking",
 };
 
@@ -93,15 +101,37 @@ static int made_by_blas(void)
     return 0;
 }
 
-/* Count a call; the error it must return, or CL_SUCCESS. */
-static cl_int hit(enum layer_call call)
+static cl_int planned(enum layer_call call)
 {
-    atomic_fetch_add(&counts[made_by_blas()][call], 1);
     if (!plan[call].armed || atomic_fetch_sub(&plan[call].left, 1) > 0)
         return CL_SUCCESS;
     if (plan[call].times >= 0 && atomic_fetch_sub(&plan[call].times, 1) <= 0)
         return CL_SUCCESS;
     return plan[call].error;
+}
+
+static void be_slow(int most_us)
+{
+    static _Thread_local unsigned state = 1;
+
+    state = state * 1664525u + 1013904223u;
+    usleep((state >> 16) % (unsigned)most_us);
+}
+
+/* Count a call; the error it must return, or CL_SUCCESS. */
+static cl_int hit(enum layer_call call)
+{
+    const int blas = made_by_blas();
+    cl_int e;
+
+    atomic_fetch_add(&counts[blas][call], 1);
+    atomic_fetch_add(&counts[blas][LAYER_ANY], 1);
+    if (lag)
+        be_slow(lag);
+    if (losing && atomic_fetch_sub(&until_lost, 1) <= 0)
+        return CL_DEVICE_NOT_AVAILABLE;
+    e = planned(LAYER_ANY);
+    return e ? e : planned(call);
 }
 
 static void note_blocking(cl_bool blocking)
@@ -164,9 +194,9 @@ static cl_mem CL_API_CALL create_buffer(cl_context c, cl_mem_flags flags, size_t
 
 static cl_int CL_API_CALL release_buffer(cl_mem m)
 {
-    const cl_int e = hit(LAYER_RELEASE_BUFFER);
+    const cl_int e = hit(LAYER_RELEASE_BUFFER), real = next.clReleaseMemObject(m);
 
-    return e ? e : next.clReleaseMemObject(m);
+    return e ? e : real; /* gone all the same */
 }
 
 static cl_program CL_API_CALL create_source(cl_context c, cl_uint n, const char **text, const size_t *bytes,
@@ -209,9 +239,9 @@ static cl_int CL_API_CALL create_kernels(cl_program p, cl_uint n, cl_kernel *out
 
 static cl_int CL_API_CALL release_kernel(cl_kernel k)
 {
-    const cl_int e = hit(LAYER_RELEASE_KERNEL);
+    const cl_int e = hit(LAYER_RELEASE_KERNEL), real = next.clReleaseKernel(k);
 
-    return e ? e : next.clReleaseKernel(k);
+    return e ? e : real; /* likewise */
 }
 
 static cl_int CL_API_CALL set_arg(cl_kernel k, cl_uint index, size_t bytes, const void *value)
@@ -345,6 +375,67 @@ static cl_int CL_API_CALL finish(cl_command_queue q)
     return e ? e : real; /* likewise */
 }
 
+static cl_int CL_API_CALL platform_ids(cl_uint n, cl_platform_id *to, cl_uint *found)
+{
+    const cl_int e = hit(LAYER_PLATFORM_INFO);
+
+    return e ? e : next.clGetPlatformIDs(n, to, found);
+}
+
+static cl_int CL_API_CALL platform_info(cl_platform_id p, cl_platform_info what, size_t bytes, void *to, size_t *needed)
+{
+    const cl_int e = hit(LAYER_PLATFORM_INFO);
+
+    return e ? e : next.clGetPlatformInfo(p, what, bytes, to, needed);
+}
+
+static cl_int CL_API_CALL device_ids(cl_platform_id p, cl_device_type type, cl_uint n, cl_device_id *to, cl_uint *found)
+{
+    const cl_int e = hit(LAYER_PLATFORM_INFO);
+
+    return e ? e : next.clGetDeviceIDs(p, type, n, to, found);
+}
+
+static cl_int CL_API_CALL device_info(cl_device_id dev, cl_device_info what, size_t bytes, void *to, size_t *needed)
+{
+    const cl_int e = hit(LAYER_DEVICE_INFO);
+
+    return e ? e : next.clGetDeviceInfo(dev, what, bytes, to, needed);
+}
+
+static void spoil_binary(cl_program p, unsigned char *binary)
+{
+    size_t bytes = 0;
+
+    if (!next.clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof(bytes), &bytes, NULL))
+        memset(binary, 0x5a, bytes);
+}
+
+static cl_int CL_API_CALL program_info(cl_program p, cl_program_info what, size_t bytes, void *to, size_t *needed)
+{
+    const cl_int e = hit(LAYER_PROGRAM_INFO), real = e ? e : next.clGetProgramInfo(p, what, bytes, to, needed);
+
+    if (!real && spoiled && what == CL_PROGRAM_BINARIES && to && bytes == sizeof(unsigned char *))
+        spoil_binary(p, *(unsigned char **)to);
+    return real;
+}
+
+static cl_int CL_API_CALL build_info(cl_program p, cl_device_id dev, cl_program_build_info what, size_t bytes, void *to,
+                                     size_t *needed)
+{
+    const cl_int e = hit(LAYER_PROGRAM_INFO);
+
+    return e ? e : next.clGetProgramBuildInfo(p, dev, what, bytes, to, needed);
+}
+
+static cl_int CL_API_CALL group_info(cl_kernel k, cl_device_id dev, cl_kernel_work_group_info what, size_t bytes, void *to,
+                                     size_t *needed)
+{
+    const cl_int e = hit(LAYER_PROGRAM_INFO);
+
+    return e ? e : next.clGetKernelWorkGroupInfo(k, dev, what, bytes, to, needed);
+}
+
 /* ---- what tests call ---- */
 
 static bool loaded(void)
@@ -363,6 +454,8 @@ static void reset(void)
         counts[0][i] = counts[1][i] = 0;
         plan[i].armed = false;
     }
+    losing = spoiled = false;
+    lag = 0;
     peak = live;
 }
 
@@ -385,6 +478,22 @@ static void fail(enum layer_call call, int64_t after, int64_t times, int error)
     plan[call].armed = true;
 }
 
+static void lose(int64_t after)
+{
+    until_lost = after;
+    losing = true;
+}
+
+static void delay(int most_us)
+{
+    lag = most_us;
+}
+
+static void spoil(void)
+{
+    spoiled = true;
+}
+
 static int64_t bytes_now(void)
 {
     return live;
@@ -403,6 +512,9 @@ const struct layer layer_functions = {
     .count = count,
     .count_blas = count_blas,
     .fail = fail,
+    .lose = lose,
+    .delay = delay,
+    .spoil = spoil,
     .bytes = bytes_now,
     .peak_bytes = bytes_peak,
 };
@@ -492,6 +604,13 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint n, const cl_icd_dispatch *ta
     mine.clCreateUserEvent = user_event;
     mine.clFlush = flush;
     mine.clFinish = finish;
+    mine.clGetPlatformIDs = platform_ids;
+    mine.clGetPlatformInfo = platform_info;
+    mine.clGetDeviceIDs = device_ids;
+    mine.clGetDeviceInfo = device_info;
+    mine.clGetProgramInfo = program_info;
+    mine.clGetProgramBuildInfo = build_info;
+    mine.clGetKernelWorkGroupInfo = group_info;
     backtrace(frame, 1); /* loads what it needs now, not in a counted call */
     read_plan(getenv("LAYER_FAIL"));
     *n_out = known;

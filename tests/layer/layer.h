@@ -33,6 +33,10 @@ enum layer_call {
     LAYER_USER_EVENT,
     LAYER_FLUSH,
     LAYER_FINISH,
+    LAYER_PLATFORM_INFO, /* and which platforms and devices there are */
+    LAYER_DEVICE_INFO,
+    LAYER_PROGRAM_INFO,  /* and of builds and kernels */
+    LAYER_ANY,           /* all of these, numbered together */
     LAYER_BLOCKING, /* reads, writes and maps that wait; also counted as what they are */
     LAYER_CALLS
 };
@@ -41,12 +45,16 @@ enum layer_call {
 struct layer {
     bool (*loaded)(void);                      /* has the OpenCL loader taken it? */
     const char *(*name)(enum layer_call call); /* "clCreateBuffer" */
-    void (*reset)(void);                       /* counts to 0, no failures */
+    void (*reset)(void);                       /* counts to 0, no failures, nothing lost, slow or spoiled */
     /* Calls since then: the library's own, and those that CLBlast made. */
     int64_t (*count)(enum layer_call call);
     int64_t (*count_blas)(enum layer_call call);
     /* Let `after` calls pass, then have `times` of them return error (0: all from then on). */
     void (*fail)(enum layer_call call, int64_t after, int64_t times, int error);
+    /* Let `after` calls of any kind pass; then the device is lost: every call fails, and only what it gives back is gone. */
+    void (*lose)(int64_t after);
+    void (*delay)(int most_us);  /* before each call, at random */
+    void (*spoil)(void);         /* from now on programs' binaries are garbage */
     int64_t (*bytes)(void);      /* of buffers that exist now; the driver may let go of one a little after its release */
     int64_t (*peak_bytes)(void); /* the most since reset */
 };
