@@ -133,6 +133,7 @@ typedef struct qn_history {
     qn_logs *epoch;             /**< [epochs] */
     int64_t steps;              /**< in all */
     double seconds;             /**< in all */
+    double waited;              /**< share of that time spent waiting for training data, 0 to 1 */
 } qn_history;
 
 /**
@@ -197,6 +198,18 @@ QN_API qn_status qn_model_fit(qn_model *m, qn_dataset *train, const qn_fit_opt *
 
 /** As qn_model_fit(), and hand over what happened; give it back with qn_history_free(). */
 QN_API qn_status qn_model_fit_history(qn_model *m, qn_dataset *train, const qn_fit_opt *opt, qn_history **out);
+
+/** An epoch that a model was trained for, as it is saved with it. */
+typedef struct qn_record {
+    int64_t epoch; /**< from 1, over all runs */
+    float lr;      /**< the learning rate after it, without a schedule's factor */
+    qn_logs logs;  /**< loss and metrics, of the validation data too */
+} qn_record;
+
+/** How many epochs are recorded, the last 10000 at most, before saving and loading included; 0 for NULL. */
+QN_API int64_t qn_model_records(const qn_model *m);
+/** One of them, lent until the next epoch; NULL where there is none. */
+QN_API const qn_record *qn_model_record(const qn_model *m, int64_t i);
 
 /** Free a history; accepts NULL. */
 QN_API void qn_history_free(qn_history **h, qn_model *m);

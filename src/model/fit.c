@@ -350,7 +350,7 @@ static qn_status run_epoch(struct run *r)
     qni_meters_logs(m, r->numbers, "", &r->logs);
     if (r->validation && (st = evaluate(m, r->validation, r->opt->batch, r->opt->threads, "val_", &r->logs)))
         return st;
-    if ((st = tell(r, QN_EVENT_EPOCH_END)))
+    if ((st = qni_history_add(m, &r->logs)) || (st = tell(r, QN_EVENT_EPOCH_END)))
         return st;
     return record_epoch(r);
 }
@@ -392,6 +392,7 @@ static qn_status fit(qn_model *m, qn_dataset *train, const qn_fit_opt *opt, qn_h
     static const qn_fit_opt defaults;
     struct run r = { .m = m, .opt = opt ? opt : &defaults, .train = train, .history = history };
     double begun = qni_now();
+    int64_t waited;
     qn_status st;
 
     if (m)
@@ -404,13 +405,16 @@ static qn_status fit(qn_model *m, qn_dataset *train, const qn_fit_opt *opt, qn_h
     end_reading(&r);
     if (m && m->compiled)
         st = qni_model_end(m, r.loader, st);
+    waited = r.loader ? qni_loader_waited_ns(r.loader) : 0;
     qni_loader_destroy(&r.loader);
     if (r.weight)
         qni_free(m->ctx, &r.weight);
     qn_dataset_close(&r.first);
     qn_dataset_close(&r.last);
-    if (history)
+    if (history) {
         history->seconds = qni_now() - begun;
+        history->waited = history->seconds > 0.0 ? 1e-9 * (double)waited / history->seconds : 0.0;
+    }
     return st;
 }
 

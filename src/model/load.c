@@ -422,7 +422,8 @@ qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, 
         qn_model_output(m, v);
     }
     if ((st = get_compile(&root, &compile)) || (st = qn_model_compile(m, &compile)) || (st = get_training(&root, m)) ||
-        (st = get_choices(&root, m)) || (st = get_notes(&root, m)) || (st = qni_preps_get(m, &root)))
+        (st = get_choices(&root, m)) || (st = get_notes(&root, m)) || (st = qni_preps_get(m, &root)) ||
+        (st = qni_history_get(m, &root)))
         goto done;
     *out = m;
     m = NULL;

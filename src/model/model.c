@@ -57,6 +57,7 @@ void qn_model_destroy(qn_model **model)
     qni_free(m->ctx, &m->kept.bytes);
     qni_choices_free(&m->choices);
     qni_notes_free(m);
+    qni_history_free(m);
     qni_preps_free(m);
     qni_free(m->ctx, &m->stated);
     qni_free(m->ctx, &m->carried);

@@ -65,6 +65,8 @@ struct qn_model {
     size_t carry_first, carry_last;  /* nodes that keep them, for plans that sum up no metrics */
     qn_val penalty;                  /* what layers add to the loss; id 0: nothing */
 
+    qn_record *record;               /* [records] epochs, the last ones */
+    size_t records, record_room;
     struct qni_note { char *key, *text; } note[QNI_MAX_NOTES];
     int notes;
     qn_prep *prep[2][QNI_MAX_MODEL_IO]; /* of inputs and of targets; NULL: not told */
@@ -142,6 +144,12 @@ const struct qni_kept *qni_model_kept(const qn_model *m);
 const void *qni_kept_weight(const qn_model *m, const struct qni_kept *kept, int weight);
 
 void qni_notes_free(qn_model *m);
+
+/* ---- history.c ---- */
+
+/* The epoch that has ended. */
+qn_status qni_history_add(qn_model *m, const qn_logs *logs);
+void qni_history_free(qn_model *m);
 
 /* ---- preps.c ---- */
 

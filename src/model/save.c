@@ -251,6 +251,7 @@ qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct 
     qni_json_put_int(&o, "epoch", kept ? kept->epoch : m->epoch);
     qni_json_put_float(&o, "lr", kept ? kept->lr : m->lr);
     qni_json_close(&o, '}');
+    qni_history_put(m, kept ? kept->epoch : m->epoch, &o);
     put_choices(&o, m);
     qni_json_close(&o, '}');
     return text->status;

@@ -29,6 +29,11 @@ qn_status qni_model_text(struct qni_text *text, const qn_model *m, const struct 
 /* A compiled model from such a text, which may be hostile; name is for messages. Its weights are fresh. */
 qn_status qni_model_from_text(qn_model **out, qn_device *dev, const char *name, const char *text);
 
+/* ---- history.c: the member "history", up to an epoch, and back ---- */
+
+void qni_history_put(const qn_model *m, int64_t epochs, struct qni_json_out *o);
+qn_status qni_history_get(qn_model *m, const struct qni_json_at *root);
+
 /* ---- preps.c: the member "preparation", and back ---- */
 
 void qni_preps_put(const qn_model *m, struct qni_json_out *o);

@@ -57,7 +57,8 @@ static const char *line(const char *format, const char *a, const char *b)
 
 static void help(void)
 {
-    static const char *const commands[] = { "train", "evaluate", "predict", "generate", "bench", "devices", "ops" };
+    static const char *const commands[] = { "train", "evaluate", "predict", "generate", "inspect", "bench", "devices",
+                                            "ops" };
     struct command_result r;
 
     if (command_run(&r, "--help", 0))
@@ -264,6 +265,40 @@ static void signals(void)
     }
 }
 
+/* Rows as they come, prepared as the training's, by the names of their columns; and what the file says of itself. */
+static void rows_and_inspect(void)
+{
+    struct command_result r;
+    struct qni_json *j;
+
+    write_file(file("raw.csv"), "y,x\n0.9,0.8\n1\n-0.9,-0.8\n");
+    command_run(&r, line("predict %s %s", file("c.qn"), file("raw.csv")), 1);
+    CHECK(strstr(r.err, "raw.csv: line 3: 1 values, expected 2"));
+    command_free(&r);
+    command_run(&r, line("predict %s %s --json --skip-bad", file("c.qn"), file("raw.csv")), 0);
+    CHECK_INT(command_lines(r.out), 2);
+    CHECK(strstr(r.out, "raw.csv:2\",\"classes\":[{\"class\":1,\"name\":\"1\","));
+    CHECK(strstr(r.out, "raw.csv:4\",\"classes\":[{\"class\":0,\"name\":\"0\","));
+    CHECK(strstr(r.err, "skipped: ") && strstr(r.err, "1 skipped"));
+    command_free(&r);
+    command_run(&r, line("predict %s %s", file("a.qn"), file("raw.csv")), 1);
+    CHECK(strstr(r.err, "how its inputs are prepared"));
+    command_free(&r);
+    command_run(&r, line("inspect %s --json", file("c.qn"), ""), 0);
+    j = command_line_json(r.out, 0);
+    CHECK_INT(command_number(j, "epochs"), 15);
+    qni_json_free(&j);
+    CHECK(strstr(r.out, "\"task\":\"mlp\"") && strstr(r.out, "\"outputs\":[\"2 classes: 0, 1\"]"));
+    CHECK(strstr(r.out, "\"history\":[{\"epoch\":1,") && strstr(r.out, "400 rows of 3 columns"));
+    command_free(&r);
+    command_run(&r, line("inspect %s%s", file("c.qn"), ""), 0);
+    CHECK(strstr(r.out, "a row of 2: x less ") && strstr(r.out, "Epoch 15:"));
+    command_free(&r);
+    command_run(&r, line("inspect %s%s", file("raw.csv"), ""), 1);
+    CHECK(strstr(r.err, "raw.csv"));
+    command_free(&r);
+}
+
 static void tables(void)
 {
     struct command_result r;
@@ -300,6 +335,7 @@ static void tables(void)
     command_run(&r, line("predict %s --input %s --json", file("c.qn"), file("features.csv")), 0);
     CHECK_INT(command_lines(r.out), 400);
     command_free(&r);
+    rows_and_inspect();
 
     command_run(&r,
                 line("train mlp --data csv:%s --label 1 --target number --batch 16 --lr 0.01 --epochs 15 --json "
@@ -457,7 +493,8 @@ int main(int argc, char **argv)
     test_run("command: bench", bench);
     for (size_t i = 0; i < 12; i++) {
         static const char *const left[] = { "damaged.qn", "bad.csv", "table.csv", "a.qn", "half.qn", "whole.qn",
-                                            "resumed.qn", "early.qn", "classes.csv", "numbers.csv", "features.csv", "c.qn" };
+                                            "resumed.qn", "early.qn", "classes.csv", "numbers.csv", "features.csv", "c.qn",
+                                            "raw.csv" };
 
         unlink(file(left[i]));
     }

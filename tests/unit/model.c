@@ -211,6 +211,29 @@ static void mistakes(void)
     qn_dataset_close(&ds);
 }
 
+/* What the run came to is the model's too, and its file's. */
+static void recorded(qn_model *m, const qn_history *h)
+{
+    qn_model *copy = NULL;
+    char path[64];
+
+    snprintf(path, sizeof(path), "/tmp/quern-history-%ld.qn", (long)getpid());
+    CHECK_OK(qn_model_save(m, path));
+    CHECK_OK(qn_model_load(&copy, test_device(), path));
+    unlink(path);
+    CHECK(qn_model_records(m) == 3 && qn_model_records(copy) == 3 && !qn_model_record(m, 3) && !qn_model_record(m, -1));
+    for (int i = 0; i < 3 && qn_model_records(copy) == 3; i++) {
+        const qn_record *a = qn_model_record(m, i), *b = qn_model_record(copy, i);
+
+        CHECK(a->epoch == i + 1 && b->epoch == i + 1 && a->lr == b->lr && a->logs.n == h->epoch[i].n && b->logs.n == a->logs.n);
+        for (int k = 0; k < a->logs.n; k++) {
+            CHECK_STR(b->logs.name[k], h->epoch[i].name[k]);
+            CHECK(a->logs.value[k] == h->epoch[i].value[k] && b->logs.value[k] == a->logs.value[k]);
+        }
+    }
+    qn_model_destroy(&copy);
+}
+
 static void early(void)
 {
     qn_device *dev = test_device();
@@ -233,7 +256,8 @@ static void early(void)
     CHECK_OK(qn_model_fit_history(m, ds, &(qn_fit_opt){ .epochs = 20, .validation_split = 0.25, .callbacks = cb,
                                                         .callback_count = 2 }, &h));
     /* The first epoch is the best; two more without improvement end it. */
-    CHECK(h && h->epochs == 3);
+    CHECK(h && h->epochs == 3 && h->waited >= 0.0 && h->waited <= 1.0);
+    recorded(m, h);
     qn_callback_close(&cb[0]);
     qn_callback_close(&cb[1]);
     f = fopen(path, "r");

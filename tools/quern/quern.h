@@ -27,8 +27,8 @@ struct command {
     const char *summary;               /* half a line, no full stop */
 };
 
-extern const struct command command_bench, command_devices, command_evaluate, command_generate, command_ops, command_predict,
-    command_train;
+extern const struct command command_bench, command_devices, command_evaluate, command_generate, command_inspect, command_ops,
+    command_predict, command_train;
 
 /* Print "quern NAME: STATUS: message" for the last error; the exit code that fits. */
 int report(const char *command, qn_status status);

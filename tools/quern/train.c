@@ -53,6 +53,7 @@ static qn_status print_epoch(void *user, qn_model *m, const qn_progress *p, bool
     json_int(&j, "epoch", p->epoch + 1);
     add_logs(&j, p->logs, "");
     json_real(&j, "samples_per_s", p->samples_per_s);
+    json_real(&j, "waited", p->waited);
     json_object_end(&j);
     fflush(stdout);
     return QN_OK;
@@ -221,6 +222,8 @@ static void show_end(const struct state *s, const qn_logs *test)
         json_text(&j, "event", "done");
         add_logs(&j, test, "test_");
         json_real(&j, "seconds", seconds);
+        json_real(&j, "waited", s->history ? s->history->waited : 0.0);
+        json_int(&j, "skipped", s->data.skipped);
         json_int(&j, "steps", steps);
         json_uint(&j, "device_peak_bytes", peak);
         json_text(&j, "device", s->device.name);
@@ -228,8 +231,10 @@ static void show_end(const struct state *s, const qn_logs *test)
         return;
     }
     if (!s->job->quiet)
-        printf("\n%lld steps in %.1f s, at most %.1f MiB of device memory\n", (long long)steps, seconds,
-               (double)peak / 1048576.0);
+        printf("\n%lld steps in %.1f s, %.1f %% of it waiting for data; at most %.1f MiB of device memory\n", (long long)steps,
+               seconds, s->history ? 100.0 * s->history->waited : 0.0, (double)peak / 1048576.0);
+    if (s->data.skipped)
+        fprintf(stderr, "quern train: %lld skipped\n", (long long)s->data.skipped);
     if (!isnan(accuracy))
         printf("Test accuracy %.2f %%, test loss %.4f\n", 100.0 * accuracy, qn_logs_get(test, "loss"));
     else
@@ -277,6 +282,15 @@ static qn_status check_save(const char *path)
     return qn_error_set(QN_E_IO, text);
 }
 
+/* Saved with the model, for quern inspect. */
+static qn_status note_device(const struct state *s)
+{
+    char text[1024];
+
+    snprintf(text, sizeof(text), "%s %s (%s)", s->device.platform, s->device.name, s->device.driver);
+    return qn_model_set_note(s->m, "trained on", text);
+}
+
 static qn_status train(struct state *s)
 {
     const struct job *job = s->job;
@@ -289,6 +303,8 @@ static qn_status train(struct state *s)
         (st = prepare(s)))
         return st;
     if (!job->json && !job->quiet && (st = show_start(s)))
+        return st;
+    if ((st = note_device(s)))
         return st;
     signals_begin(s->m);
     st = fit(s);
