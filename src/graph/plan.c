@@ -292,6 +292,7 @@ static qn_status place_lives(struct making *m)
             if ((st = qni_storage_create_alone(&s, p->dev, live[i].bytes)) || (st = keep(p, s)))
                 goto done;
             *b = (struct qni_bind){ s->mem, s->offset };
+            p->arena_bytes += live[i].bytes;
         } else {
             const struct qni_storage *s = p->state->chunk[live[i].chunk];
 
