@@ -46,8 +46,8 @@ void QN_NAME(layer_norm)(__global const QN_T *restrict x, long x0, __global cons
         const int row = min(base + slot, last - 1);
         __global const QN_T *xr = x + (long)row * C;
         __global QN_T *yr = y + (long)row * C;
-        QN_VF vs = 0;
-        float m = 0, s, r;
+        QN_VF vs = 0, vd;
+        float m = 0, s, e, r;
 
         if (!QN_RMS) {
             for (int c = lane * QN_V; c < whole; c += QN_LANES * QN_V)
@@ -58,18 +58,26 @@ void QN_NAME(layer_norm)(__global const QN_T *restrict x, long x0, __global cons
             m = qn_lanes_sum(s, QN_LANES, buffer) * share;
         }
         vs = 0;
+        vd = 0;
         for (int c = lane * QN_V; c < whole; c += QN_LANES * QN_V) {
             const QN_VF d = qn_vload(xr, c) - m;
 
             vs += d * d;
+            vd += d;
         }
         s = qn_vsum(vs);
+        e = qn_vsum(vd);
         for (int c = whole + lane; c < C; c += QN_LANES) {
             const float d = qn_load(xr, c) - m;
 
             s += d * d;
+            e += d;
         }
         s = qn_lanes_sum(s, QN_LANES, buffer);
+        if (!QN_RMS) { /* what m was rounded by shows in the sum of x - m, which would be 0 */
+            e = qn_lanes_sum(e, QN_LANES, buffer);
+            s -= e * e * share;
+        }
         r = 1.0f / sqrt(s * share + epsilon);
         if (base + slot < last) {
             for (int c = lane * QN_V; c < whole; c += QN_LANES * QN_V) {
