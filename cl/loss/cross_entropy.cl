@@ -95,7 +95,7 @@ void QN_NAME(cross_entropy)(__global const QN_T *restrict x, long x0, __global c
         {
             const long k = (long)target[row];
 
-            if (k >= 0 && k < C)
+            if ((ulong)k < (ulong)C) /* llvmpipe (Mesa 22.3) finds a long made from an int >= 0 whatever it is */
                 value = log(s) - (QN_MODE == 0 ? qn_load(xr, k) - m : log(clamp(qn_load(xr, k), QN_LOW, QN_HIGH)));
             else
                 value = NAN;
@@ -213,7 +213,7 @@ void QN_NAME(cross_entropy_grad)(__global const float *restrict dloss, long dlos
 #if QN_SPARSE
         const long k = (long)target[row];
 
-        if (k < 0 || k >= C)
+        if ((ulong)k >= (ulong)C)
             g = NAN;
         if (ignoring && k == ignore) {
             QN_ROW_VECTORS(c)
@@ -230,7 +230,7 @@ void QN_NAME(cross_entropy_grad)(__global const float *restrict dloss, long dlos
         QN_ROW_REST(c)
             qn_store(dr, c, exp(qn_load(xr, c) - a) * f);
         /* The class's own element, by the lane that wrote it. */
-        if (k >= 0 && k < C && (k < C / QN_V * QN_V ? k / QN_V % QN_LANES : (k - C / QN_V * QN_V) % QN_LANES) == lane)
+        if ((ulong)k < (ulong)C && (k < C / QN_V * QN_V ? k / QN_V % QN_LANES : (k - C / QN_V * QN_V) % QN_LANES) == lane)
             qn_store(dr, k, (exp(qn_load(xr, k) - a) * b - 1.0f) * g);
 #else
         for (int c = lane; c < C; c += QN_LANES) {

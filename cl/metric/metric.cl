@@ -84,7 +84,7 @@ void QN_NAME(metric_class)(__global float *restrict state, long state0, __global
 #else
         k = (long)target[row];
 #endif
-        best = k >= 0 && k < C ? qn_load(xr, k) : NAN;
+        best = (ulong)k < (ulong)C ? qn_load(xr, k) : NAN; /* not k >= 0: see cross_entropy.cl */
         if (top > 0) {
             for (int c = lane; c < C; c += QN_LANES) {
                 const float v = qn_load(xr, c);

@@ -310,8 +310,10 @@ static void add_condition(struct qni_elt_writer *w, int operand, char to)
     operand_text(w, operand, a);
     type_name(w, from, type);
     lanes_text(w, n);
-    if (w->lanes > 1 && (from == 'l') != (to == 'l'))
-        qni_text_add(t, "convert_%s%s(%s != (%s)(0))", to == 'l' ? "long" : "int", n, a, type);
+    if (w->lanes > 1 && from == 'l' && to != 'l')
+        qni_text_add(t, "convert_int%s(%s != (%s)(0))", n, a, type);
+    else if (w->lanes > 1 && from != 'l' && to == 'l') /* llvmpipe (Mesa 22.3) takes a long made from an int for positive */
+        qni_text_add(t, "(convert_long%s(%s != (%s)(0)) != (long%s)(0))", n, a, type, n);
     else
         qni_text_add(t, "(%s != (%s)(0))", a, type);
 }
