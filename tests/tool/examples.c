@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DATA TEST_SOURCE_DIR "/examples/data"
+
 /* Parts of what each prints, in order. */
 static const struct lesson {
     const char *name;
@@ -28,6 +30,8 @@ static const struct lesson {
     { "13_embedded",
       { "of 128 new points are judged rightly", "the application's buffers: yes",
         "afterwards: 0 blocks of host memory, 1 reference" } },
+    { "17_text", { "200 sentences", "friendly! Likes it: yes", "slow service. Likes it: no" } },
+    { "18_speech", { "24 times 13 cepstra, standardised", "Epoch 30/30", "of 6 new recordings are heard rightly" } },
     { "14_plugin", { "time 1: it is gone", "time 2: 2 * 0.25 - 1 is about -0.50", "time 2: it is gone" } },
 };
 
@@ -39,7 +43,7 @@ static void run(const void *arg)
     const struct lesson *l = arg;
     const char *at, *tmp = getenv("TMPDIR");
     struct command_result r;
-    char file[256];
+    char file[256], arguments[1024];
 
     command_path = NULL;
     for (int i = 0; i < path_count; i++)
@@ -50,7 +54,13 @@ static void run(const void *arg)
         return;
     }
     snprintf(file, sizeof(file), "%.200s/quern-lesson-%ld.qn", tmp && *tmp ? tmp : "/tmp", (long)getpid());
-    command_run(&r, strstr(l->name, "cnn") ? "digits 1" : strstr(l->name, "save") ? file : "", 0);
+    if (strstr(l->name, "17_"))
+        snprintf(arguments, sizeof(arguments), "%s/sentences/yelp.tsv %s", DATA, file);
+    else if (strstr(l->name, "18_"))
+        snprintf(arguments, sizeof(arguments), "%s/spoken %s", DATA, file);
+    else
+        snprintf(arguments, sizeof(arguments), "%s", strstr(l->name, "cnn") ? "digits 1" : strstr(l->name, "save") ? file : "");
+    command_run(&r, arguments, 0);
     unlink(file);
     CHECK_STR(r.err, "");
     at = r.out;
@@ -68,7 +78,7 @@ int main(int argc, char **argv)
 
     paths = (const char *const *)argv + 1;
     path_count = argc - 1;
-    setenv("QUERN_DATA", TEST_SOURCE_DIR "/examples/data", 1);
+    setenv("QUERN_DATA", DATA, 1);
     for (size_t i = 0; i < sizeof(lessons) / sizeof(lessons[0]); i++) {
         snprintf(name, sizeof(name), "examples: %s", lessons[i].name);
         test_run_with(name, run, &lessons[i]);

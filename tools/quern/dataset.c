@@ -218,6 +218,8 @@ static const struct source sources[] = {
     { "images:", source_images },
     { "cifar10", source_image_set },
     { "flowers", source_image_set },
+    { "lines:", source_lines },
+    { "sounds:", source_sounds },
 };
 
 #define SOURCES (sizeof(sources) / sizeof(sources[0]))
@@ -243,6 +245,8 @@ qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct task *
         st = fail(QN_E_ARG, "%.100s needs a file's name behind it", o->name);
     else
         st = source ? source->open(out, t, o, train) : open_parts(out, t, o, train);
+    if (out->skipped)
+        fprintf(stderr, "quern: %lld skipped\n", (long long)out->skipped);
     if (!st)
         st = describe(out, ctx);
     if (st)

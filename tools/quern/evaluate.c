@@ -32,13 +32,16 @@ static int run(int argc, char **argv)
     int64_t batch = 64;
     bool json = false;
     const struct option options[] = {
-        { "data", OPTION_TEXT, &data.name, "DATA", "digits, mnist, fashion-mnist (their test part), csv:FILE or text:FILE" },
+        { "data", OPTION_TEXT, &data.name, "DATA",
+          "digits, mnist, fashion-mnist (their test part), csv:FILE, text:FILE, ... as quern train" },
         { "data-dir", OPTION_TEXT, &data.dir, "DIR", "where mnist and fashion-mnist lie" },
         { "batch", OPTION_INT, &batch, "N", "samples at a time" },
         { "device", OPTION_TEXT, &device, "S", "see quern devices" },
         { "label", OPTION_TEXT, &data.label, "COLUMN", "csv: the label's, by number from 1 or name; else the last" },
         { "target", OPTION_TEXT, &target, "KIND", "csv: the label is a class or a number" },
         { "split", OPTION_REAL, &data.split, "X", "csv: only the rows that quern train --split X kept for testing" },
+        { "encoding", OPTION_TEXT, &data.encoding, "NAME", "lines: of the files, such as ISO-8859-1; else UTF-8" },
+        { "hold-out", OPTION_TEXT, &data.hold_out, "PART", "sounds: only the files whose names have _PART_" },
         { "skip-bad", OPTION_FLAG, &data.skip_bad, NULL, "go on without what cannot be read, and count it" },
         { "json", OPTION_FLAG, &json, NULL, "one object" },
     };

@@ -32,6 +32,9 @@ struct inputs {
     int paths, at;         /* the file that is read, or the next one where none is open */
     FILE *lines;           /* NULL: none is open */
     int64_t number;        /* of the line */
+    bool used;             /* the file had a line that is not empty */
+    const char *encoding;  /* of texts; NULL: UTF-8 */
+    qn_lines *converted;   /* the line in UTF-8, where it was in another encoding */
     char *text;            /* the line, of realloc() */
     size_t room;
     char name[4200];
@@ -56,6 +59,23 @@ static qn_status fail(qn_status st, const struct inputs *in, const char *what)
     return qn_error_set(st, text);
 }
 
+/* For qn_reader: bytes that are there already. */
+struct memory {
+    const char *data;
+    size_t left;
+};
+
+static qn_status read_memory(void *user, void *to, size_t bytes, size_t *got)
+{
+    struct memory *m = user;
+
+    *got = bytes < m->left ? bytes : m->left;
+    memcpy(to, m->data, *got);
+    m->data += *got;
+    m->left -= *got;
+    return QN_OK;
+}
+
 /* ---- kinds ---- */
 
 #ifdef QUERN_TOOL_DATA
@@ -69,11 +89,30 @@ static qn_status read_image(struct inputs *in, const char *path, const void *dat
     return st;
 }
 
+static qn_status read_sound(struct inputs *in, const char *path, const void *data, size_t bytes)
+{
+    const qn_sound_read_opt o = { .context = in->ctx };
+    qn_status st = path ? qn_sound_read(&in->sound, path, &o) : qn_sound_decode(&in->sound, standard, data, bytes, &o);
+
+    in->raw.sound = in->sound;
+    return st;
+}
+
 #endif
 
 static qn_status take_text(struct inputs *in)
 {
+    struct memory m = { in->text, strlen(in->text) };
+    const qn_reader reader = { .name = in->name, .read = read_memory, .user = &m };
+    qn_status st;
+
     in->raw.text = in->text;
+    if (!in->encoding)
+        return QN_OK;
+    qn_lines_destroy(&in->converted);
+    if ((st = qn_lines_read_from(&in->converted, &reader, &(qn_lines_opt){ .context = in->ctx, .encoding = in->encoding })))
+        return st;
+    in->raw.text = in->converted->lines ? in->converted->line[0] : "";
     return QN_OK;
 }
 
@@ -82,6 +121,7 @@ static const struct form forms[] = {
     { .kind = QN_PREP_TABLE, .rows = true },
 #ifdef QUERN_TOOL_DATA
     { .kind = QN_PREP_IMAGE, .file = read_image },
+    { .kind = QN_PREP_SOUND, .file = read_sound },
 #endif
 };
 
@@ -150,6 +190,7 @@ static qn_status open_lines(struct inputs *in)
     const char *path = in->path[in->at++];
 
     in->number = 0;
+    in->used = false;
     in->lines = is_standard(path) ? stdin : fopen(path, "r");
     if (in->lines)
         return QN_OK;
@@ -212,6 +253,14 @@ static qn_status read_line(struct inputs *in, bool *found)
     return fail(QN_E_IO, in, strerror(errno));
 }
 
+static qn_status empty(struct inputs *in)
+{
+    const char *path = in->path[in->at - 1];
+
+    snprintf(in->name, sizeof(in->name), "%s", is_standard(path) ? standard : path);
+    return fail(QN_E_FORMAT, in, "nothing is in it");
+}
+
 /* Behind the last line of the last file, raw stays as it is and found is false. */
 static qn_status next_line(struct inputs *in, bool *found)
 {
@@ -221,35 +270,21 @@ static qn_status next_line(struct inputs *in, bool *found)
     while (!*found && (in->lines || in->at < in->paths)) {
         if (!in->lines && (st = open_lines(in)))
             return st;
-        if ((st = read_line(in, found)) == QN_OK && !*found)
-            close_lines(in);
-        else if (st == QN_E_IO)
-            close_lines(in);
-        if (st)
-            return st;
+        st = read_line(in, found);
+        in->used |= st || *found;
         if (*found)
             return in->form->line(in);
+        if (!st || st == QN_E_IO)
+            close_lines(in);
+        if (!st && !in->used)
+            st = empty(in);
+        if (st)
+            return st;
     }
     return QN_OK;
 }
 
 /* ---- rows ---- */
-
-struct memory {
-    const char *data;
-    size_t left;
-};
-
-static qn_status read_memory(void *user, void *to, size_t bytes, size_t *got)
-{
-    struct memory *m = user;
-
-    *got = bytes < m->left ? bytes : m->left;
-    memcpy(to, m->data, *got);
-    m->data += *got;
-    m->left -= *got;
-    return QN_OK;
-}
 
 static qn_status open_table(struct inputs *in)
 {
@@ -296,8 +331,8 @@ static qn_status next_row(struct inputs *in, bool *found)
     return QN_OK;
 }
 
-qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *const *path, int paths,
-                      void (*bad)(void *user, const char *line), void *user)
+qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *encoding, const char *const *path,
+                      int paths, void (*bad)(void *user, const char *line), void *user)
 {
     const size_t columns = (size_t)qn_prep_columns(prep);
     struct inputs *in;
@@ -311,7 +346,8 @@ qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep,
                                            : "the model does not know how its inputs are prepared: use --data or --input");
     if (!(in = qn_context_alloc(ctx, sizeof(*in))))
         return QN_E_HOST_MEMORY;
-    *in = (struct inputs){ .ctx = ctx, .prep = prep, .form = &forms[form], .path = path, .paths = paths, .bad = bad, .user = user };
+    *in = (struct inputs){ .ctx = ctx, .prep = prep, .form = &forms[form], .encoding = encoding, .path = path, .paths = paths,
+                           .bad = bad, .user = user };
     *out = in;
     if (!columns)
         return QN_OK;
@@ -357,6 +393,7 @@ void inputs_close(struct inputs **inputs)
     qn_table_destroy(&in->table);
     qn_context_free(in->ctx, in->column);
     qn_context_free(in->ctx, in->cell);
+    qn_lines_destroy(&in->converted);
     free(in->text);
     qn_context_free(in->ctx, in);
 }

@@ -15,7 +15,8 @@ struct task;
 
 /* ---- dataset.c: what --data names ---- */
 
-#define DATASET_TEXT_LENGTH 128 /* characters of a sample */
+#define DATASET_TEXT_LENGTH 128   /* characters of a sample */
+#define DATASET_CLASSES     65536 /* at most */
 
 struct dataset_options {
     const char *name;      /* "digits", "csv:FILE", ... */
@@ -23,6 +24,8 @@ struct dataset_options {
     const char *label;     /* tables: the label's column, by number from 1 or by name; NULL: the last */
     bool number;           /* tables: the label is a number to predict, not a class */
     double split;          /* share of the samples that is kept for testing where the data have no parts; 0: all are for testing */
+    const char *encoding;  /* of lines, as iconv names it; NULL: UTF-8 */
+    const char *hold_out;  /* recordings: test with those whose names have it between underscores; NULL: by split */
     bool skip_bad;         /* go on after what cannot be read: dataset_bad() tells and counts */
     const qn_model *model; /* a saved one: its preparations and notes are used, nothing is fitted; NULL: a new one */
 };
@@ -48,6 +51,9 @@ struct source {
 /* source_images.c: "images:FOLDER", and sets by name in the data folder. */
 qn_status source_images(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 qn_status source_image_set(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+/* source_lines.c: "lines:FILE,CLASS=FILE,..."; source_sounds.c: "sounds:FOLDER". */
+qn_status source_lines(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+qn_status source_sounds(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 
 /* source_table.c: "csv:FILE" and "arff:FILE", and sets by name. */
 qn_status source_csv(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
@@ -65,6 +71,17 @@ qn_status dataset_open_inputs(qn_dataset **out, qn_context *ctx, const qn_model 
 /* The targets as numbers, [samples]; *out from qn_context_alloc. NULL where the data have none. */
 qn_status dataset_targets(double **out, const qn_context *ctx, const qn_dataset *ds);
 
+/* ---- source_parts.c: what sources share ---- */
+
+/* The classes that are among n names, sorted, as the target's preparation. */
+qn_status dataset_classes(struct dataset *d, const char *const *name, int64_t n);
+/* The preparations of a saved model, whose input's is of that kind. */
+qn_status dataset_saved_preps(struct dataset *d, const qn_model *m, qn_prep_kind input);
+/* So many samples are to train on, the others to test with. */
+int64_t dataset_train_samples(int64_t samples, double split);
+/* Both parts of all samples, the last ones to test with; split 0: all are. */
+qn_status dataset_parts(struct dataset *d, qn_dataset **all, double split, bool train);
+
 /* ---- tasks.c: the models that quern train knows by name ---- */
 
 /* A run, as far as the optimizer wants to know. */
@@ -73,6 +90,18 @@ struct training {
     int64_t steps;  /* in all; 0: not known */
     int64_t epoch;  /* steps of an epoch; 0: not known */
     uint64_t seed;
+};
+
+/* How a model wants sentences. */
+struct task_words {
+    int64_t length; /* words of a sentence */
+    int limit;      /* words that are known: the most frequent ones */
+};
+
+/* How a model wants recordings. */
+struct task_sound {
+    qn_prep_sound_opt prep;
+    qn_sound_augment_opt augment; /* in training */
 };
 
 struct task {
@@ -87,6 +116,8 @@ struct task {
     const void *own;       /* what tells models of a kind apart */
     int height, width;     /* the size that pictures are brought to; 0: as the first one */
     const qn_image_augment_opt *augment; /* of pictures, in training; NULL: none */
+    const struct task_words *words; /* NULL: it reads no sentences */
+    const struct task_sound *sound; /* NULL: it takes no recordings */
 };
 
 /* The names, separated by ", ". */
@@ -105,6 +136,8 @@ qn_status models_compile(qn_model *m, const char *name, int64_t classes, float l
 extern const struct task task_linear, task_mlp, task_cnn, task_cnn_dense128, task_cnn_small, task_convstack; /* task_plain.c */
 extern const struct task task_resnet20, task_image, task_image_resnet;                          /* task_images.c */
 extern const struct task task_gpt, task_lstm_char;                                              /* task_writer.c */
+extern const struct task task_text, task_text_cnn, task_text_transformer;                       /* task_text.c */
+extern const struct task task_speech, task_speech_cnn;                                          /* task_speech.c */
 
 /* ---- inputs.c: things to predict for, as they come ---- */
 
@@ -117,9 +150,10 @@ struct input {
 struct inputs;
 
 /* Files by their paths, "-" for standard input, as a preparation takes them: a picture or a recording a file, a text or a
- * table's row a line. The paths are borrowed. bad is told about rows that are passed over; NULL: they are errors. */
-qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *const *path, int paths,
-                      void (*bad)(void *user, const char *line), void *user);
+ * table's row a line. encoding: of texts, as iconv names it; NULL: UTF-8. Both and the paths are borrowed. bad is told about
+ * rows that are passed over; NULL: they are errors. */
+qn_status inputs_open(struct inputs **out, qn_context *ctx, const qn_prep *prep, const char *encoding, const char *const *path,
+                      int paths, void (*bad)(void *user, const char *line), void *user);
 /* The next one; out->name is NULL behind the last. What fails is passed over: the next call gives what follows. */
 qn_status inputs_next(struct inputs *in, struct input *out);
 void inputs_close(struct inputs **in);

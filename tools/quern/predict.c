@@ -235,7 +235,8 @@ static qn_status predict_inputs(struct state *s, const struct job *job)
     bool more = true;
     qn_status st;
 
-    if ((st = inputs_open(&s->inputs, s->ctx, prep, job->path, job->paths, job->data.skip_bad ? skip : NULL, s)))
+    if ((st = inputs_open(&s->inputs, s->ctx, prep, job->data.encoding, job->path, job->paths,
+                          job->data.skip_bad ? skip : NULL, s)))
         return st;
     for (int i = 0; i < f->shape.rank; i++)
         bytes *= (size_t)f->shape.dim[i];
@@ -296,6 +297,8 @@ static int run(int argc, char **argv)
         { "label", OPTION_TEXT, &job.data.label, "COLUMN",
           "csv: the label's, by number from 1 or name; else the last" },
         { "target", OPTION_TEXT, &target, "KIND", "csv: the label is a class or a number" },
+        { "encoding", OPTION_TEXT, &job.data.encoding, "NAME", "of texts, such as ISO-8859-1; else UTF-8" },
+        { "hold-out", OPTION_TEXT, &job.data.hold_out, "PART", "sounds: only the files whose names have _PART_" },
         { "skip-bad", OPTION_FLAG, &job.data.skip_bad, NULL, "go on after what cannot be read, and count it" },
         { "json", OPTION_FLAG, &job.json, NULL, "one object a line" },
     };

@@ -8,6 +8,7 @@
 static const struct task *const tasks[] = {
     &task_linear, &task_mlp, &task_cnn, &task_cnn_dense128, &task_cnn_small, &task_convstack,
     &task_resnet20, &task_image, &task_image_resnet, &task_gpt, &task_lstm_char,
+    &task_text, &task_text_cnn, &task_text_transformer, &task_speech, &task_speech_cnn,
 };
 
 #define TASKS (sizeof(tasks) / sizeof(tasks[0]))

@@ -357,7 +357,8 @@ static int run(int argc, char **argv)
 {
     struct job job = { .target = "class", .data.split = 0.2 };
     const struct option options[] = {
-        { "data", OPTION_TEXT, &job.data.name, "DATA", "digits, mnist, fashion-mnist, csv:FILE or text:FILE" },
+        { "data", OPTION_TEXT, &job.data.name, "DATA",
+          "digits, mnist, fashion-mnist, csv:FILE, text:FILE, images:FOLDER, lines:[CLASS=]FILE,... or sounds:FOLDER" },
         { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
         { "epochs", OPTION_INT, &job.epochs, "N", "passes over the data, those before --resume included; 0: what suits MODEL" },
         { "batch", OPTION_INT, &job.batch, "N", "samples a step; 0: what suits MODEL" },
@@ -369,7 +370,10 @@ static int run(int argc, char **argv)
         { "label", OPTION_TEXT, &job.data.label, "COLUMN",
           "csv: the label's, by number from 1 or name; else the last" },
         { "target", OPTION_TEXT, &job.target, "KIND", "csv: the label is a class or a number" },
-        { "split", OPTION_REAL, &job.data.split, "X", "csv: share of the rows kept for testing, always the same ones" },
+        { "split", OPTION_REAL, &job.data.split, "X", "share of the samples kept for testing where the data have no parts" },
+        { "encoding", OPTION_TEXT, &job.data.encoding, "NAME", "lines: of the files, such as ISO-8859-1; else UTF-8" },
+        { "hold-out", OPTION_TEXT, &job.data.hold_out, "PART",
+          "sounds: test with the files whose names have _PART_, and no others" },
         { "skip-bad", OPTION_FLAG, &job.data.skip_bad, NULL, "go on without what cannot be read, and count it" },
         { "json", OPTION_FLAG, &job.json, NULL, "one object a line: each epoch, then the end" },
         { "quiet", OPTION_FLAG, &job.quiet, NULL, "the result alone" },
