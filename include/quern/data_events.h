@@ -138,8 +138,8 @@ QN_API qn_status qn_dataset_events(qn_dataset **out, const qn_events *events, co
 
 /** How well scores rank what was wanted; means over the samples. */
 typedef struct qn_ranking {
-    double hit;  /**< HR@k: the share of samples with rank <= k */
-    double ndcg; /**< NDCG@k: 1 / log2(1 + rank), 0 beyond k (Järvelin and Kekäläinen 2002, one relevant item) */
+    double hit;  /**< hit rate at k: the share of samples with rank <= k */
+    double ndcg; /**< NDCG at k: 1 / log2(1 + rank), 0 beyond k (Järvelin and Kekäläinen 2002, one relevant item) */
     double mrr;  /**< 1 / rank */
 } qn_ranking;
 

@@ -253,6 +253,7 @@ QN_API const char *qn_prep_describe(const qn_prep *prep, char *text, size_t byte
  * @retval QN_E_UNSUPPORTED  a kind that this version does not know
  */
 QN_API qn_status qn_prep_to_json(const qn_prep *prep, char *out, size_t most, size_t *bytes);
+/** See qn_prep_to_json(). */
 QN_API qn_status qn_prep_from_json(qn_prep **out, qn_context *ctx, const char *name, const char *json, size_t bytes);
 
 QN_END_DECLS

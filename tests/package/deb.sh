@@ -31,7 +31,8 @@ mkdir "$folder/quern" "$folder/root"
 report $? "dpkg-buildpackage"
 [ $n -eq 1 ] && ls "$folder"/quern_*.changes >/dev/null 2>&1 || finish
 # Nothing was ever uploaded, so that there is no bug to close.
-lintian --allow-root --fail-on warning,error --suppress-tags initial-upload-closes-no-bugs "$folder"/quern_*.changes >"$folder/log" 2>&1 && [ ! -s "$folder/log" ]
+lintian --allow-root --fail-on warning,error --suppress-tags initial-upload-closes-no-bugs "$folder"/quern_*.changes \
+    >"$folder/log" 2>&1 && [ ! -s "$folder/log" ]
 report $? "lintian"
 
 for deb in "$folder"/*.deb; do
