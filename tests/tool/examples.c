@@ -30,6 +30,8 @@ static const struct lesson {
     { "13_embedded",
       { "of 128 new points are judged rightly", "the application's buffers: yes",
         "afterwards: 0 blocks of host memory, 1 reference" } },
+    { "15_table", { "400 rows of 12 columns", "mini-batch: ", "a wine with a missing value: quality 5." } },
+    { "16_images", { "4 classes, accuracy ", "two/03.png: two" } },
     { "17_text", { "200 sentences", "friendly! Likes it: yes", "slow service. Likes it: no" } },
     { "18_speech", { "24 times 13 cepstra, standardised", "Epoch 30/30", "of 6 new recordings are heard rightly" } },
     { "14_plugin", { "time 1: it is gone", "time 2: 2 * 0.25 - 1 is about -0.50", "time 2: it is gone" } },
@@ -54,7 +56,11 @@ static void run(const void *arg)
         return;
     }
     snprintf(file, sizeof(file), "%.200s/quern-lesson-%ld.qn", tmp && *tmp ? tmp : "/tmp", (long)getpid());
-    if (strstr(l->name, "17_"))
+    if (strstr(l->name, "15_"))
+        snprintf(arguments, sizeof(arguments), "%s/winequality/red.csv %s", DATA, file);
+    else if (strstr(l->name, "16_"))
+        snprintf(arguments, sizeof(arguments), "%s/digit-pictures %s %s/digit-pictures/two/03.png", DATA, file, DATA);
+    else if (strstr(l->name, "17_"))
         snprintf(arguments, sizeof(arguments), "%s/sentences/yelp.tsv %s", DATA, file);
     else if (strstr(l->name, "18_"))
         snprintf(arguments, sizeof(arguments), "%s/spoken %s", DATA, file);

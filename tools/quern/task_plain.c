@@ -51,9 +51,17 @@ static qn_status build(qn_model *m, const struct task *t, const struct dataset *
     return QN_OK;
 }
 
+/* The rate falls along a cosine, so that the last steps settle. */
+static void settle(qn_compile_opt *o, const struct task *t, const struct training *how)
+{
+    (void)t;
+    if (how->steps > 0)
+        o->optimizer.schedule = (qn_schedule){ .kind = QN_SCHEDULE_COSINE, .steps = how->steps };
+}
+
 const struct task task_linear = {
-    .name = "linear", .about = "Dense alone: linear regression, or logistic for classes", .lr = 0.01, .epochs = 100, .batch = 32,
-    .build = build, .own = &(const struct network){ { 0 } },
+    .name = "linear", .about = "Dense alone: linear regression, or logistic for classes", .lr = 0.05, .epochs = 200, .batch = 32,
+    .build = build, .compile = settle, .own = &(const struct network){ { 0 } },
 };
 const struct task task_mlp = {
     .name = "mlp", .about = "Dense128 relu, Dense", .build = build,
