@@ -1,7 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * Processes that are killed at any instant while they write: what they said was kept is there, and whatever is there is
- * whole. usage: fault_kill [KILLS] */
+ * whole. With an argument also processes that start together. usage: fault_kill [KILLS] */
 #include "model/model.h"
 #include "test.h"
 
@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -205,6 +206,56 @@ static void training(void)
         test_fail(__FILE__, __LINE__, "epoch %d is saved, %d was said to be", (int)found, (int)said);
 }
 
+/* ---- processes that start together, with nothing compiled ---- */
+
+#define PROCESSES 10
+
+/* Each trains for an epoch, with folders of their own for what is compiled; seconds of processor time they took. */
+static double start_cold(int processes)
+{
+    char cache[96], command[160];
+    struct rusage before, after;
+    int left;
+
+    snprintf(cache, sizeof(cache), "%s/cold-%d", folder, processes);
+    CHECK_INT(mkdir(cache, 0700), 0);
+    getrusage(RUSAGE_CHILDREN, &before);
+    for (int i = 0; i < processes; i++)
+        if (!fork()) {
+            qn_device *dev = NULL;
+            qn_dataset *data = NULL;
+            qn_model *m = NULL;
+
+            setenv("QUERN_CACHE", cache, 1);
+            setenv("POCL_CACHE_DIR", cache, 1);
+            _exit(open_data(&data) || qn_device_open(&dev, NULL, NULL) || build(&m, dev) ||
+                  qn_model_fit(m, data, &(qn_fit_opt){.epochs = 1, .batch = SAMPLES}));
+        }
+    for (int i = 0; i < processes; i++)
+        CHECK(wait(&left) > 0 && WIFEXITED(left) && WEXITSTATUS(left) == 0);
+    getrusage(RUSAGE_CHILDREN, &after);
+    snprintf(command, sizeof(command), "rm -r '%s'", cache);
+    CHECK_INT(system(command), 0);
+    return (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec) +
+           1e-6 * (double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec);
+}
+
+/* Compiling is nearly all that they do. */
+static void cold(void)
+{
+    const double one = start_cold(1), all = start_cold(PROCESSES);
+
+    if (all > 4 * one)
+        test_fail(__FILE__, __LINE__, "%d processes took %.1f s, one alone %.1f s", PROCESSES, all, one);
+}
+
+/* The same with what PoCL keeps of the versions of a kernel, which no binary holds. */
+static void cold_own_cache(void)
+{
+    unsetenv("POCL_WORK_GROUP_SPECIALIZATION");
+    cold();
+}
+
 static int temporaries(void)
 {
     DIR *d = opendir(folder);
@@ -227,6 +278,11 @@ int main(int argc, char **argv)
     if (!mkdtemp(folder))
         return 99;
     snprintf(path, sizeof(path), "%s/m.qn", folder);
+    if (argc > 1) {
+        test_run("cold: of ten processes that start together one compiles", cold);
+        test_run("cold: the same where the driver keeps kernels itself", cold_own_cache);
+        setenv("POCL_WORK_GROUP_SPECIALIZATION", "0", 1);
+    }
     test_run("kill: while the store is written", store);
     test_run("kill: while a training saves itself", training);
     if (temporaries() > 1)
