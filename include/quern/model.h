@@ -276,7 +276,10 @@ QN_API qn_status qn_model_test_tensors(qn_model *m, qn_tensor *const *in, qn_ten
  */
 QN_API qn_status qn_model_predict_tensors(qn_model *m, qn_tensor *const *in, qn_tensor *const *out);
 
-/** End a run of fit, evaluate or predict after the current step. Threads: any. */
+/**
+ * End a run of fit, evaluate or predict after the current step; on a device whose launches have a limit (launch_ms of the
+ * context) two limits later at most, in the middle of a step, which then does not count. Threads: any.
+ */
 QN_API void qn_model_cancel(qn_model *m);
 
 /**

@@ -70,6 +70,7 @@ static void fill_feed(const qn_model *m, const qn_dataset *ds, const struct fiel
 {
     memset(feed, 0, sizeof(*feed));
     feed->rows = b->samples;
+    feed->run = true;
     feed->loader = l;
     feed->loader_slot = b->slot;
     for (int i = 0; i < m->inputs; i++) {
@@ -553,8 +554,9 @@ qn_status qn_model_predict(qn_model *m, const void *const *in, int64_t samples, 
         return st;
     if (!in || !out || samples < 0 || batch < 0)
         return qni_error(QN_E_ARG, "in or out is NULL, or samples or batch is negative");
+    atomic_store(&m->cancel, false);
     for (int64_t row = 0; row < samples && !st; row += most) {
-        struct qni_feed feed = { .rows = QNI_MIN(most, samples - row) };
+        struct qni_feed feed = { .rows = QNI_MIN(most, samples - row), .run = true };
 
         for (int i = 0; i < m->inputs; i++) {
             qn_shape shape = qni_value_shape(m->g, m->input[i]);
@@ -567,6 +569,8 @@ qn_status qn_model_predict(qn_model *m, const void *const *in, int64_t samples, 
         }
         if (!(st = qni_model_step(m, QNI_MODE_PREDICT, &feed, &c)))
             st = read_outputs(m, c, out, row);
+        if (!st && atomic_load(&m->cancel))
+            st = qni_error(QN_E_CANCELLED, "prediction was cancelled");
     }
     return qni_model_end(m, NULL, st);
 }

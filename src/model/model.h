@@ -120,6 +120,7 @@ struct qni_feed {
     qn_tensor *const *tensor;        /* in place of all arrays: [QNI_MAX_TENSORS] the graph's inputs, then a prediction's
                                         outputs, NULL where there is none; NULL: arrays */
     bool weighted;                   /* one of them is the samples' weights */
+    bool run;                        /* part of a run that qn_model_cancel() ends */
     struct qni_loader *loader;       /* NULL, or the loader that owns the arrays */
     int loader_slot;
 };

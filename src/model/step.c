@@ -111,7 +111,6 @@ static qn_status plan_get(qn_model *m, enum qni_mode mode, const struct qni_feed
                 c = &m->plan[i];
         plan_free(m, c);
     }
-    plan->cancel = &m->cancel;
     *c = (struct qni_cached_plan){ .mode = mode, .weighted = weighted, .rows = f->rows, .plan = plan, .used = ++m->clock };
     for (size_t i = 0; i < QNI_COUNT(c->place); i++)
         c->place[i] = place_of(f->tensor, i);
@@ -293,6 +292,7 @@ qn_status qni_model_step(qn_model *m, enum qni_mode mode, const struct qni_feed 
     fill_block(m, mode, feed->rows, c->plan->words[slot]);
     if (plan_out)
         *plan_out = c;
+    c->plan->cancel = feed->run ? &m->cancel : NULL;
     st = qni_plan_submit(c->plan, slot);
     if (st && mode == QNI_MODE_TRAIN && !m->state->torn) { /* it left the weights as they were */
         m->step--;

@@ -121,6 +121,7 @@ static void cancel(void)
     qn_model *m[2];
     uint64_t want = 0, got = 1;
     pthread_t thread;
+    qn_status st = QN_OK;
     int steps;
 
     if (!layer) {
@@ -141,6 +142,14 @@ static void cancel(void)
     train(m[1], ds, 1, &got);
     train(m[0], ds, steps, &want);
     CHECK(m[0]->step == m[1]->step && want == got);
+    /* A prediction may be at its end before it is cancelled. */
+    for (int i = 0; i < 20 && !st; i++) {
+        CHECK_INT(pthread_create(&thread, NULL, cancel_later, m[1]), 0);
+        st = qn_model_predict(m[1], (const void *[]){x}, BATCH, (void *[]){weights}, 1);
+        pthread_join(thread, NULL);
+    }
+    CHECK_STATUS(st, QN_E_CANCELLED, "cancelled");
+    CHECK_OK(qn_model_predict(m[1], (const void *[]){x}, BATCH, (void *[]){weights}, BATCH));
     for (int i = 0; i < 2; i++)
         qn_model_destroy(&m[i]);
     qn_dataset_close(&ds);
