@@ -3,7 +3,7 @@
  * Attention's gradient for GPUs; attn/attention_plain.cl has the formula. Two passes make the weights again, tile by tile,
  * and nothing is added by two work-groups:
  * attention_grad_queries: a work-group has QN_ROWS queries of a head, goes through the keys, and makes QN_N chunks of dq;
- *   and delta, the sums over dy y, [B,Hq,Tq]. Global size: tiles of queries of B * Hq heads, blocks of chunks of D.
+ *   and delta, minus the sums over dy y, [B,Hq,Tq]. Global size: tiles of queries of B * Hq heads, blocks of chunks of D.
  * attention_grad_keys: a work-group has QN_ROWS keys of a head, goes through the queries of each head that uses them, and
  *   makes QN_N chunks of dk and of dv. Global size: tiles of keys of B * Hkv heads, blocks of chunks of D or Dv.
  * Local size 128. Build parameters: those of attn/group.clh. */
@@ -40,7 +40,7 @@ void QN_NAME(attention_grad_queries)(QN_ATTN_PARAMETERS, __global const float *r
         d[r] = e[r] = 0.0f;
         if (4 * QN_Y + r < rows) {
             for (int c = QN_X; c < QN_DV; c += 8)
-                d[r] += dy[at + c] * y[at + c];
+                d[r] -= dy[at + c] * y[at + c];
             e[r] = lse[4 * QN_Y + r];
         }
     }
