@@ -47,8 +47,9 @@ void QN_NAME(cross_entropy)(__global const QN_T *restrict x, long x0, __global c
     const int group = (int)(get_global_id(0) / QN_L0);
     const int lane = (int)get_local_id(0) % QN_LANES, slot = (int)get_local_id(0) / QN_LANES;
     const int first = group * rows_each, last = min(rows, first + rows_each);
-    float total = 0, counted = 0;
+    float2 total = 0; /* loss, counted rows */
     QN_LANES_BUFFER(buffer);
+    QN_LANES_PAIRS(pairs);
 
     x += x0;
     target += target0;
@@ -110,34 +111,32 @@ void QN_NAME(cross_entropy)(__global const QN_T *restrict x, long x0, __global c
         {
             __global const QN_T *tr = target + (long)row * C;
             const float keep = 1.0f - smoothing, mix = smoothing / (float)C;
-            float dot = 0, sum = 0; /* sum t f(x), sum t */
+            float2 sum = 0; /* t f(x), t */
 
             for (int c = lane; c < C; c += QN_LANES) {
                 const float t = qn_load(tr, c) * keep + mix;
                 const float v = qn_load(xr, c);
 
                 if (QN_MODE == 1) {
-                    dot += t == 0.0f ? 0.0f : t * (v - m);
-                    sum += t;
+                    sum.s0 += t == 0.0f ? 0.0f : t * (v - m);
+                    sum.s1 += t;
                 } else {
                     const float q = v / s;
 
-                    dot += t * log(clamp(q, QN_LOW, QN_HIGH));
-                    sum += q >= QN_LOW && q <= QN_HIGH ? t : 0.0f;
+                    sum.s0 += t * log(clamp(q, QN_LOW, QN_HIGH));
+                    sum.s1 += q >= QN_LOW && q <= QN_HIGH ? t : 0.0f;
                 }
             }
-            dot = qn_lanes_sum(dot, QN_LANES, buffer);
-            sum = qn_lanes_sum(sum, QN_LANES, buffer);
-            value = QN_MODE == 1 ? sum * log(s) - dot : -dot;
+            sum = qn_lanes_sum2(sum, QN_LANES, pairs);
+            value = QN_MODE == 1 ? sum.s1 * log(s) - sum.s0 : -sum.s0;
             a = QN_MODE == 1 ? m : s;
-            b = QN_MODE == 1 ? sum / s : sum;
+            b = QN_MODE == 1 ? sum.s1 / s : sum.s1;
         }
 #endif
         if (weighted)
             value *= weight[row / every];
         if (base + slot < last && lane == 0) {
-            total += value;
-            counted += counts ? 1.0f : 0.0f;
+            total += (float2)(value, counts ? 1.0f : 0.0f);
             if (wanted & 2) {
                 saved[2 * (long)row] = a;
                 saved[2 * (long)row + 1] = b;
@@ -146,14 +145,13 @@ void QN_NAME(cross_entropy)(__global const QN_T *restrict x, long x0, __global c
                 loss[row] = value;
         }
     }
-    total = qn_lanes_sum(total, QN_L0, buffer);
-    counted = qn_lanes_sum(counted, QN_L0, buffer);
+    total = qn_lanes_sum2(total, QN_L0, pairs);
     if (get_local_id(0) == 0) {
         if (groups == 1) {
-            QN_NAME(loss_end)(total, counted, loss, factor, reduction, wanted);
+            QN_NAME(loss_end)(total.s0, total.s1, loss, factor, reduction, wanted);
         } else {
-            partial[2 * group] = total;
-            partial[2 * group + 1] = counted;
+            partial[2 * group] = total.s0;
+            partial[2 * group + 1] = total.s1;
         }
     }
 }
@@ -163,20 +161,17 @@ void QN_NAME(cross_entropy_end)(__global const float *restrict partial, long par
                                 long loss0, __global float *restrict factor, long factor0, int groups, int reduction,
                                 int wanted)
 {
-    float total = 0, counted = 0;
-    QN_LANES_BUFFER(buffer);
+    float2 total = 0; /* loss, counted rows */
+    QN_LANES_PAIRS(pairs);
 
     partial += partial0;
     loss += loss0;
     factor += factor0;
-    for (int i = (int)get_local_id(0); i < groups; i += QN_L0) {
-        total += partial[2 * i];
-        counted += partial[2 * i + 1];
-    }
-    total = qn_lanes_sum(total, QN_L0, buffer);
-    counted = qn_lanes_sum(counted, QN_L0, buffer);
+    for (int i = (int)get_local_id(0); i < groups; i += QN_L0)
+        total += (float2)(partial[2 * i], partial[2 * i + 1]);
+    total = qn_lanes_sum2(total, QN_L0, pairs);
     if (get_local_id(0) == 0)
-        QN_NAME(loss_end)(total, counted, loss, factor, reduction, wanted);
+        QN_NAME(loss_end)(total.s0, total.s1, loss, factor, reduction, wanted);
 }
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
