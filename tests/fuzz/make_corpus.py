@@ -144,6 +144,10 @@ SEEDS = {
         "classes": b'{"kind":"classes","classes":["a","b"]}',
         "image": b'{"kind":"image","height":3,"width":4,"channels":1,"fit":"pad","antialias":true,"mean":[0.5],"deviation":[2]}',
         "number": b'{"kind":"number","name":"mpg","mean":1e3,"deviation":0.5}',
+        "sound": b'{"kind":"sound","rate":8000,"frames":99,"middle":true,"peak":1,"preemphasis":0.97,"low":0,"high":3000,"order":2,'
+                 b'"features":{"kind":"mfcc","fft":16,"hop":8,"length":16,"window":"hann","no_center":false,"reflect":false,'
+                 b'"power":2,"mels":3,"low":0,"high":4000,"htk":false,"no_area":false,"top_db":80,"coefficients":2,"lifter":0,'
+                 b'"deltas":1,"delta_width":3,"scale":"none"},"mean":[0,1,2,3],"deviation":[1,1,2,0.5]}',
         "table": b'{"kind":"table","named":true,"numbered":false,"label":2,"columns":[{"name":"a","mean":0,"deviation":1,"fill":3},'
                  b'{"name":"b","values":["x","y"]}]}',
         "text": b'{"kind":"text","length":4,"pad_behind":true,"cut_behind":false,"value":0,"tokenizer":'
