@@ -107,7 +107,8 @@ enum qni_quirk {
     QNI_QUIRK_FINISH = 1u << 7,         /* clFinish returns too early: wait for a marker instead */
     QNI_QUIRK_OWN_CACHE = 1u << 8,      /* keeps compiled kernels itself: programs are not stored, see program/build.c */
     QNI_QUIRK_ONE_BUILD = 1u << 9,      /* programs are built one after another, whatever the threads: build one */
-    QNI_QUIRK_THRICE = 1u << 10         /* a kernel's code is compiled three times, a function's once: see program/once.c */
+    QNI_QUIRK_THRICE = 1u << 10,        /* a kernel's code is compiled three times, a function's once: see program/once.c */
+    QNI_QUIRK_SHORT_LOOPS = 1u << 11    /* a work-item's loops end after 65535 rounds in all */
 };
 
 struct qni_caps {

@@ -27,6 +27,8 @@ static const struct quirk {
       "compiles a kernel as it is, for groups of any number and for groups of few, and optimises each by itself (3.1)" },
     { NULL, "llvmpipe", NULL, QNI_QUIRK_CPU, "Mesa's software rasteriser, also where it says that it is a GPU" },
     { NULL, "llvmpipe", NULL, QNI_QUIRK_LAST, "many times slower than other implementations for the same CPU" },
+    { NULL, "llvmpipe", NULL, QNI_QUIRK_SHORT_LOOPS,
+      "a work-item's loops go through 65535 rounds in all and then end, whatever is left to do (Mesa 22.3)" },
     { NULL, "softpipe", NULL, QNI_QUIRK_CPU, "Mesa's interpreter, also where it says that it is a GPU" },
     { NULL, "softpipe", NULL, QNI_QUIRK_LAST, "many times slower than other implementations for the same CPU" },
     { "fpga emulation", NULL, NULL, QNI_QUIRK_CPU | QNI_QUIRK_ASK, "emulates an FPGA on the CPU, for developers" },
@@ -41,7 +43,7 @@ static const struct {
     { "no_user_events", QNI_QUIRK_NO_USER_EVENTS }, { "one_thread", QNI_QUIRK_ONE_THREAD }, { "cpu", QNI_QUIRK_CPU },
     { "last", QNI_QUIRK_LAST }, { "ask", QNI_QUIRK_ASK }, { "finish", QNI_QUIRK_FINISH },
     { "own_cache", QNI_QUIRK_OWN_CACHE }, { "one_build", QNI_QUIRK_ONE_BUILD },
-    { "thrice", QNI_QUIRK_THRICE },
+    { "thrice", QNI_QUIRK_THRICE }, { "short_loops", QNI_QUIRK_SHORT_LOOPS },
 };
 
 static bool has_part(const char *text, const char *part)

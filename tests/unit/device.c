@@ -148,6 +148,7 @@ static void quirks(void)
 
     CHECK(f.caps.quirks & QNI_QUIRK_CPU);
     CHECK(f.caps.quirks & QNI_QUIRK_NO_BINARIES);
+    CHECK(f.caps.quirks & QNI_QUIRK_SHORT_LOOPS);
     CHECK(!(f.caps.quirks & QNI_QUIRK_ASK));
     for (size_t i = 0; qni_quirks_get(&f.caps, i, &bits, &reason); i++) {
         all |= bits;
@@ -166,7 +167,7 @@ static void quirks(void)
     CHECK_STR(reason, "one");
     CHECK_INT(qni_quirks_apply(QNI_QUIRK_CPU | QNI_QUIRK_ASK, "-cpu,finish", &reason), QNI_QUIRK_ASK | QNI_QUIRK_FINISH);
     CHECK(!reason);
-    for (unsigned bit = 1; bit <= QNI_QUIRK_THRICE; bit <<= 1)
+    for (unsigned bit = 1; bit <= QNI_QUIRK_SHORT_LOOPS; bit <<= 1)
         CHECK_INT(qni_quirks_apply(0, qni_quirk_name(bit), &reason), bit);
     CHECK_STR(qni_quirk_name(1u << 31), "?");
 }

@@ -119,7 +119,7 @@ static const struct qni_algo rows = {.name = "rows", .applies = rows_apply, .siz
 const struct qni_algo *const qni_rnn_algos[] = {
     &groups, /* work-groups of 64 */
     &steps,  /* fewer tiles of rows than compute units, and a kernel too large to stay in a cache */
-    &rows,   /* always applies; keep it last */
+    &rows,   /* always applies but where loops are short; keep it last */
     NULL
 };
 

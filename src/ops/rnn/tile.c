@@ -63,6 +63,15 @@ void qni_rnn_tile(struct qni_rnn_tile *out, const struct qni_problem *p, enum qn
     out->strip_blocks = way == QNI_RNN_ROWS ? 1 : qni_ceil_div(out->strips, QNI_MAX(out->strips_each, 1));
 }
 
+/* Rounds of loops of a work-item that runs all steps, at most about so many. */
+static int64_t rounds(const struct qni_problem *p, const struct qni_rnn_numbers *n)
+{
+    const int64_t rows = qni_ceil_div(n->N, QNI_MAX((int64_t)p->caps->units, 1));
+    const int64_t tiles = qni_ceil_div(rows, QNI_MAX(tile_rows(p, n->gates, n->N) / 2, 1));
+
+    return n->T * tiles * qni_ceil_div(n->U, QNI_MAX(p->caps->vector, 4)) * n->gates * n->U;
+}
+
 bool qni_rnn_applies(const struct qni_problem *p, enum qni_rnn_way way)
 {
     struct qni_rnn_numbers n;
@@ -73,8 +82,10 @@ bool qni_rnn_applies(const struct qni_problem *p, enum qni_rnn_way way)
         return p->caps->group_items >= GROUP_ITEMS && p->caps->group_size[0] >= GROUP_ITEMS &&
                p->caps->local_bytes >= 8 * 1024;
     qni_rnn_numbers(&n, p);
-    return way == QNI_RNN_ROWS || (qni_ceil_div(n.N, tile_rows(p, n.gates, n.N)) < (int64_t)p->caps->units &&
-                                   n.gates * n.U * n.U * (int64_t)sizeof(float) >= STREAM_BYTES);
+    if (way == QNI_RNN_ROWS)
+        return !(p->caps->quirks & QNI_QUIRK_SHORT_LOOPS) || rounds(p, &n) < 65535;
+    return qni_ceil_div(n.N, tile_rows(p, n.gates, n.N)) < (int64_t)p->caps->units &&
+           n.gates * n.U * n.U * (int64_t)sizeof(float) >= STREAM_BYTES;
 }
 
 void qni_rnn_define(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
