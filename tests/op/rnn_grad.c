@@ -47,8 +47,9 @@ static struct sum back(const struct run *r, int which, struct sum g, double y)
 {
     const double alpha = (double)r->t->alpha[which], clip = (double)r->t->clip;
     const int act = r->t->act[which];
+    const double slope = optest_act_grad(act, alpha, y);
 
-    g = times(g, optest_act_grad(act, alpha, y));
+    g = (struct sum){g.v * slope, g.size * (act == QN_TANH ? 1 + y * y : fabs(slope))}; /* 1 - y y cancels */
     if (clip > 0 && ((float)y == (float)optest_act(act, alpha, clip) || (float)y == (float)optest_act(act, alpha, -clip)))
         g = (struct sum){0, 0};
     return g;
