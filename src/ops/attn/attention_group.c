@@ -113,7 +113,9 @@ static void emit_grad(const struct qni_problem *p, struct qni_recorder *r)
     }
 }
 
-const struct qni_algo qni_attn_group = { .name = "group", .applies = applies, .sizes = sizes, .emit = emit, .gpu = true };
+const struct qni_algo qni_attn_group = {
+    .name = "group", .applies = applies, .sizes = sizes, .emit = emit, .gpu = true, .cpu = true
+};
 const struct qni_algo qni_attn_group_grad = {
-    .name = "group", .applies = applies, .sizes = sizes_grad, .emit = emit_grad, .gpu = true
+    .name = "group", .applies = applies, .sizes = sizes_grad, .emit = emit_grad, .gpu = true, .cpu = true
 };
