@@ -37,7 +37,8 @@ static qn_status open_takes(qn_dataset **out, const char *folder, int first, int
 static qn_status open_data(qn_dataset **train, qn_dataset **test, qn_prep **prep, const char *folder)
 {
     const qn_prep_sound_opt opt = { .rate = 8000, .frames = 6000, .middle = true, .peak = 1,
-                                    .features = { .kind = QN_FEATURE_MFCC, .fft = 256, .hop = 256, .mels = 32, .coefficients = 13 } };
+                                    .features = { .kind = QN_FEATURE_MFCC, .fft = 256, .hop = 256, .mels = 32,
+                                                  .coefficients = 13 } };
     qn_prep *plain = NULL;
     qn_dataset *first = NULL, *last = NULL, *noisy = NULL;
     qn_status st;
