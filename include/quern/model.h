@@ -58,17 +58,19 @@ typedef struct qn_compile_opt {
     qn_loss loss;                         /**< of every output that has none of its own below */
     bool from_logits;                     /**< cross-entropies: outputs are logits, not probabilities */
     float label_smoothing;                /**< cross-entropies but the sparse one */
-    qn_metric metrics[QN_MAX_METRICS];    /**< of the first output */
+    qn_metric metrics[QN_MAX_METRICS];    /**< of the first output, under their own names */
     int top_k;                            /**< for QN_TOP_K; 0: 5 */
     bool weighted_metrics;                /**< metrics weigh samples as the loss does; default: each counts once, as Keras */
     qn_loss losses[QN_MAX_OUTPUTS];       /**< by output */
     float loss_weights[QN_MAX_OUTPUTS];   /**< 0: 1 */
     uint64_t seed;                        /**< of the initial weights, dropout and shuffling */
+    /** By output. Where a model has several, "output_1_" stands before the names of those of output 1, as before its loss. */
+    qn_metric output_metrics[QN_MAX_OUTPUTS][QN_MAX_METRICS];
     uintptr_t reserved[8];                /**< must be zero */
 } qn_compile_opt;
 
 /** Most numbers qn_logs holds. */
-#define QN_MAX_LOGS 40
+#define QN_MAX_LOGS 72
 
 /** Numbers after an epoch or evaluation. */
 typedef struct qn_logs {

@@ -24,6 +24,11 @@ static qn_status check(const qn_model *m, const qn_compile_opt *o)
             return qni_error(QN_E_ARG, "there is no loss %d", (int)loss_of(o, i));
         if (i >= m->outputs && (o->losses[i] || o->loss_weights[i] != 0.0f))
             return qni_error(QN_E_ARG, "there is a loss for output %d, the model has %d outputs", i, m->outputs);
+        if (i >= m->outputs && o->output_metrics[i][0])
+            return qni_error(QN_E_ARG, "there is a metric for output %d, the model has %d outputs", i, m->outputs);
+        for (int k = 0; k < QN_MAX_METRICS; k++)
+            if ((unsigned)o->output_metrics[i][k] > QN_PERPLEXITY)
+                return qni_error(QN_E_ARG, "there is no metric %d", (int)o->output_metrics[i][k]);
     }
     for (int i = 0; i < QN_MAX_METRICS; i++)
         if ((unsigned)o->metrics[i] > QN_PERPLEXITY)
@@ -214,11 +219,13 @@ static void sum_cross_entropy(qn_model *m, bool dense, const qn_val in[4])
     qni_node_add(m->g, &qni_op_metric_mean, NULL, mean, 3, NULL);
 }
 
-/* Nodes that sum up the first output's metrics. */
-static void sum_metric(qn_model *m, qn_metric metric, int index, qn_val weight)
+/* Nodes that sum up a meter's metric. */
+static void sum_metric(qn_model *m, int index, qn_val weight)
 {
-    qn_val in[4] = { meter_value(m, index), m->output[0], m->target[0], weight_of(m, 0, weight, false) };
-    qn_loss loss = loss_of(&m->opt, 0);
+    const qn_metric metric = m->meter[index].metric;
+    const int of = m->meter[index].output;
+    qn_val in[4] = { meter_value(m, index), m->output[of], m->target[of], weight_of(m, of, weight, false) };
+    qn_loss loss = loss_of(&m->opt, of);
     struct qni_metric_class class = { .dense = loss == QN_CATEGORICAL_CROSSENTROPY || loss == QN_CATEGORICAL_HINGE ||
                                                loss == QN_KL_DIVERGENCE || loss == QN_COSINE_SIMILARITY,
                                       .top = metric == QN_TOP_K ? (m->opt.top_k ? m->opt.top_k : 5) : 0 };
@@ -260,7 +267,7 @@ static void sum_loss(qn_model *m, int index, qn_val loss)
 }
 
 /* The whole loss, and the nodes that sum up what is reported; once without and once with sample weights. */
-static qn_status add_losses(qn_model *m, int variant, int whole, const int *each, const int *metric)
+static qn_status add_losses(qn_model *m, int variant, int whole, const int *each)
 {
     qn_val weight = variant ? m->weight : (qn_val){ 0 };
     qn_val total = { 0 }, part[QN_MAX_OUTPUTS];
@@ -283,16 +290,39 @@ static qn_status add_losses(qn_model *m, int variant, int whole, const int *each
     for (int i = 0; i < m->outputs; i++)
         if (each[i] >= 0)
             sum_loss(m, each[i], part[i]);
-    for (int i = 0; i < QN_MAX_METRICS; i++)
-        if (m->opt.metrics[i])
-            sum_metric(m, m->opt.metrics[i], metric[i], m->opt.weighted_metrics ? weight : (qn_val){ 0 });
+    for (int i = 0; i < m->meters; i++)
+        if (m->meter[i].metric)
+            sum_metric(m, i, m->opt.weighted_metrics ? weight : (qn_val){ 0 });
     m->update_last[variant] = m->g->nodes;
     return qni_graph_status(m->g);
 }
 
+/* Meters of an output's metrics, named after it where prefix says so. */
+static qn_status add_metrics(qn_model *m, int output, const qn_metric metric[QN_MAX_METRICS], bool prefix)
+{
+    qn_status st;
+
+    if (metric[0] && !m->target[output].id)
+        return qni_error(QN_E_ARG, "there are metrics of output %d, which has no loss", output);
+    for (int i = 0; i < QN_MAX_METRICS && metric[i]; i++) {
+        char name[32];
+        int index;
+
+        if (prefix)
+            snprintf(name, sizeof(name), "output_%d_%s", output, metric_name(metric[i]));
+        else
+            snprintf(name, sizeof(name), "%s", metric_name(metric[i]));
+        if ((st = add_meter(m, name, &index)))
+            return st;
+        m->meter[index].metric = metric[i];
+        m->meter[index].output = output;
+    }
+    return QN_OK;
+}
+
 static qn_status add_objective(qn_model *m)
 {
-    int whole = -1, each[QN_MAX_OUTPUTS], metric[QN_MAX_METRICS] = { 0 }, losses = 0;
+    int whole = -1, each[QN_MAX_OUTPUTS], losses = 0;
     qn_shape batch = { .rank = 1, .dim = { QN_ANY } };
     qn_status st = QN_OK;
 
@@ -307,8 +337,6 @@ static qn_status add_objective(qn_model *m)
     }
     if (!losses || (st = qni_graph_status(m->g)))
         return st;
-    if (m->opt.metrics[0] && !m->target[0].id)
-        return qni_error(QN_E_ARG, "metrics are of the first output, which has no loss");
     m->weight = qni_input_add(m->g, "weight", QN_F32, &batch);
     if ((st = add_meter(m, "loss", &whole)))
         return st;
@@ -319,14 +347,13 @@ static qn_status add_objective(qn_model *m)
         if (m->target[i].id && (st = add_meter(m, name, &each[i])))
             return st;
     }
-    for (int i = 0; i < QN_MAX_METRICS; i++)
-        if (m->opt.metrics[i]) {
-            if ((st = add_meter(m, metric_name(m->opt.metrics[i]), &metric[i])))
-                return st;
-            m->meter[metric[i]].metric = m->opt.metrics[i];
-        }
-    if (!(st = add_losses(m, 0, whole, each, metric)))
-        st = add_losses(m, 1, whole, each, metric);
+    if ((st = add_metrics(m, 0, m->opt.metrics, false)))
+        return st;
+    for (int i = 0; i < m->outputs; i++)
+        if ((st = add_metrics(m, i, m->opt.output_metrics[i], m->outputs > 1)))
+            return st;
+    if (!(st = add_losses(m, 0, whole, each)))
+        st = add_losses(m, 1, whole, each);
     return st;
 }
 

@@ -210,21 +210,18 @@ static qn_status get_inputs(qn_model *m, const struct qni_json_at *root)
     return QN_OK;
 }
 
-static qn_status get_names(const struct qni_json_at *object, const char *key, const char *const *names, size_t count, int *to,
-                           int most)
+static qn_status read_names(const struct qni_json_at *list, const char *const *names, size_t count, int *to, int most)
 {
-    struct qni_json_at list, child = { 0 };
+    struct qni_json_at child = { 0 };
     int n = 0;
     qn_status st;
 
-    if ((st = qni_json_member(&list, object, key)))
-        return st;
-    while (qni_json_next(&list, &child)) {
+    while (qni_json_next(list, &child)) {
         const char *text;
         size_t i = 0;
 
         if (n == most)
-            return qni_json_error(&list, "more than %d entries", most);
+            return qni_json_error(list, "more than %d entries", most);
         if ((st = qni_json_text(&child, &text)))
             return st;
         while (i < count && strcmp(names[i], text))
@@ -232,6 +229,36 @@ static qn_status get_names(const struct qni_json_at *object, const char *key, co
         if (i == count)
             return qni_json_error(&child, "\"%s\" is not known", text);
         to[n++] = (int)i;
+    }
+    return QN_OK;
+}
+
+static qn_status get_names(const struct qni_json_at *object, const char *key, const char *const *names, size_t count, int *to,
+                           int most)
+{
+    struct qni_json_at list;
+    const qn_status st = qni_json_member(&list, object, key);
+
+    return st ? st : read_names(&list, names, count, to, most);
+}
+
+/* A list of names for each output. Older files have none. */
+static qn_status get_output_metrics(const struct qni_json_at *compile, qn_compile_opt *c)
+{
+    struct qni_json_at list, child = { 0 };
+    qn_status st;
+
+    if (!qni_json_find(&list, compile, "output_metrics"))
+        return QN_OK;
+    for (int i = 0; qni_json_next(&list, &child); i++) {
+        int names[QN_MAX_METRICS] = { 0 };
+
+        if (i == QN_MAX_OUTPUTS)
+            return qni_json_error(&list, "more than %d entries", QN_MAX_OUTPUTS);
+        if ((st = read_names(&child, qni_metric_names, QNI_METRICS, names, QN_MAX_METRICS)))
+            return st;
+        for (int k = 0; k < QN_MAX_METRICS; k++)
+            c->output_metrics[i][k] = (qn_metric)names[k];
     }
     return QN_OK;
 }
@@ -317,6 +344,8 @@ static qn_status get_compile(const struct qni_json_at *root, qn_compile_opt *c)
             return st;
         c->loss_weights[n++] = (float)d;
     }
+    if ((st = get_output_metrics(&at, c)))
+        return st;
     return get_optimizer(&optimizer, &c->optimizer);
 }
 

@@ -13,6 +13,7 @@
 #define QNI_MAX_MODEL_IO QN_MAX_OUTPUTS
 #define QNI_MAX_TENSORS (3 * QNI_MAX_MODEL_IO + 1)
 #define QNI_MAX_NOTES 16
+#define QNI_MAX_METERS 33 /* of which each may be reported twice, for training and validation: QN_MAX_LOGS */
 
 /* What a plan of a model is for. */
 enum qni_mode { QNI_MODE_TRAIN, QNI_MODE_TEST, QNI_MODE_PREDICT };
@@ -34,6 +35,7 @@ struct qni_meter {
     char name[32];
     int variable;                    /* of the graph: [4] f32, see ops/metric */
     qn_metric metric;                /* QN_METRIC_NONE: a loss */
+    int output;                      /* whose metric it is */
 };
 
 /* A copy of everything that training changes, on the host: keep.c. */
@@ -86,7 +88,7 @@ struct qn_model {
     qn_val weight;                   /* sample weights [N] */
     qn_val loss[2];                  /* what is minimised: without and with sample weights */
     size_t update_first[2], update_last[2]; /* nodes that sum up metrics, likewise */
-    struct qni_meter meter[1 + QN_MAX_METRICS + QN_MAX_OUTPUTS];
+    struct qni_meter meter[QNI_MAX_METERS];
     int meters;
 
     struct qni_cached_plan plan[QNI_PLAN_CACHE];

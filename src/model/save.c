@@ -148,6 +148,14 @@ static void put_compile(struct qni_json_out *o, const qn_model *m)
     for (int i = 0; i < QN_MAX_METRICS; i++)
         qni_json_put_text(o, NULL, qni_metric_names[c->metrics[i]]);
     qni_json_close(o, ']');
+    qni_json_open(o, "output_metrics", '[');
+    for (int i = 0; i < m->outputs; i++) {
+        qni_json_open(o, NULL, '[');
+        for (int k = 0; k < QN_MAX_METRICS && c->output_metrics[i][k]; k++)
+            qni_json_put_text(o, NULL, qni_metric_names[c->output_metrics[i][k]]);
+        qni_json_close(o, ']');
+    }
+    qni_json_close(o, ']');
     qni_json_open(o, "losses", '[');
     for (int i = 0; i < QN_MAX_OUTPUTS; i++)
         qni_json_put_text(o, NULL, qni_loss_names[c->losses[i]]);

@@ -173,6 +173,83 @@ static void many(void)
     qn_model_destroy(&m);
 }
 
+/* The metric of an output is what its predictions say, before and after saving. */
+static void check_output_metrics(qn_model *m)
+{
+    static float p[N][3], q[N];
+    double right = 0, square = 0, absolute = 0;
+    qn_logs logs = { 0 };
+
+    CHECK_OK(qn_model_predict(m, (const void *[]){ x }, N, (void *[]){ p, q }, N));
+    for (int i = 0; i < N; i++) {
+        int best = 0;
+
+        for (int c = 1; c < 3; c++)
+            best = p[i][c] > p[i][best] ? c : best;
+        right += best == t[i];
+        square += (q[i] - y[i]) * (q[i] - y[i]);
+        absolute += fabs(q[i] - y[i]);
+    }
+    CHECK_OK(qn_model_test_batch(m, (const void *[]){ x }, (const void *[]){ t, y }, NULL, N, &logs));
+    CHECK_INT(logs.n, 7);
+    CHECK(fabs(qn_logs_get(&logs, "top_k") - 1) < 1e-6); /* metrics keeps its plain names */
+    CHECK(fabs(qn_logs_get(&logs, "output_0_accuracy") - right / N) < 1e-6);
+    CHECK(fabs(qn_logs_get(&logs, "output_1_mae") - absolute / N) < 1e-5 * (1 + absolute / N));
+    CHECK(fabs(qn_logs_get(&logs, "output_1_rmse") - sqrt(square / N)) < 1e-5 * (1 + square / N));
+}
+
+/* Metrics by output, their names in history and log, and that a file keeps them. */
+static void output_metrics(void)
+{
+    const qn_array array[3] = {
+        { .field = { .role = QN_FIELD_INPUT, .dtype = QN_F32, .shape = { .rank = 1, .dim = { D } } }, .data = x },
+        { .field = { .role = QN_FIELD_TARGET, .dtype = QN_I32 }, .data = t },
+        { .field = { .role = QN_FIELD_TARGET, .dtype = QN_F32, .shape = { .rank = 1, .dim = { 1 } } }, .data = y },
+    };
+    qn_device *dev = test_device();
+    qn_model *m = NULL, *loaded = NULL;
+    qn_dataset *ds = NULL;
+    qn_history *h = NULL;
+    qn_callback log;
+    char path[64], line[256] = "";
+    FILE *f;
+    qn_val v;
+
+    if (!dev)
+        return;
+    make_data();
+    snprintf(path, sizeof(path), "/tmp/quern-outputs-%ld", (long)getpid());
+    unlink(path);
+    CHECK_OK(qn_model_create(&m, dev));
+    v = qn_input(m, QN_F32, 1, (int64_t[]){ D });
+    qn_model_output(m, qn_dense(m, v, &(qn_dense_opt){ .units = 3, .act = QN_SOFTMAX }));
+    qn_model_output(m, qn_dense(m, v, &(qn_dense_opt){ .units = 1 }));
+    CHECK_OK(qn_model_compile(m, &(qn_compile_opt){
+        .optimizer = qn_sgd(0.1f), .losses = { QN_SPARSE_CATEGORICAL_CROSSENTROPY, QN_MSE }, .metrics = { QN_TOP_K }, .top_k = 3,
+        .output_metrics = { { QN_ACCURACY }, { QN_METRIC_MAE, QN_METRIC_RMSE } } }));
+    check_output_metrics(m);
+    CHECK_OK(qn_dataset_arrays(&ds, N, array, 3, NULL));
+    CHECK_OK(qn_csv_log(&log, m, path));
+    CHECK_OK(qn_model_fit_history(m, ds, &(qn_fit_opt){ .batch = N, .validation = ds, .callbacks = &log, .callback_count = 1 },
+                                  &h));
+    qn_callback_close(&log);
+    CHECK(h && qn_logs_get(&h->epoch[0], "val_output_1_mae") > 0);
+    f = fopen(path, "r");
+    CHECK(f && fgets(line, sizeof(line), f));
+    CHECK(strstr(line, ",output_0_accuracy,output_1_mae,output_1_rmse,val_loss,"));
+    CHECK(strstr(line, ",val_output_1_rmse\n"));
+    if (f)
+        fclose(f);
+    CHECK_OK(qn_model_save(m, path));
+    CHECK_OK(qn_model_load(&loaded, dev, path));
+    check_output_metrics(loaded);
+    unlink(path);
+    qn_history_free(&h, m);
+    qn_dataset_close(&ds);
+    qn_model_destroy(&loaded);
+    qn_model_destroy(&m);
+}
+
 static void mistakes(void)
 {
     qn_device *dev = test_device();
@@ -207,6 +284,12 @@ static void mistakes(void)
     CHECK_OK(qn_model_compile(m, &(qn_compile_opt){ .optimizer = qn_sgd(0.1f), .from_logits = true,
                                                     .loss = QN_SPARSE_CATEGORICAL_CROSSENTROPY }));
     CHECK_STATUS(qn_model_fit(m, ds, NULL), QN_E_SHAPE, "field input of the data has shape [6]");
+    qn_model_destroy(&m);
+
+    CHECK_OK(qn_model_create(&m, dev));
+    qn_model_output(m, qn_dense(m, qn_input(m, QN_F32, 1, (int64_t[]){ D }), &(qn_dense_opt){ .units = 3 }));
+    CHECK_STATUS(qn_model_compile(m, &(qn_compile_opt){ .loss = QN_MSE, .output_metrics = { [1] = { QN_METRIC_MAE } } }),
+                 QN_E_ARG, "a metric for output 1, the model has 1 outputs");
     qn_model_destroy(&m);
     qn_dataset_close(&ds);
 }
@@ -276,6 +359,7 @@ int main(void)
     test_run("model: a classifier learns, evaluates and predicts", learns);
     test_run("model: training goes on bit for bit after save and load", resumes);
     test_run("model: several inputs and outputs, shared weights", many);
+    test_run("model: metrics by output", output_metrics);
     test_run("model: mistakes are named", mistakes);
     test_run("model: early stopping and the CSV log", early);
     test_layer_types();
