@@ -57,7 +57,8 @@ QN_API int qn_op_outputs(const qn_op *op);
 QN_API qn_status qn_op_output_shape(const qn_op *op, int output, qn_shape *shape, qn_dtype *dtype);
 
 /**
- * Enqueue an operation on its device's queue; nothing is waited for.
+ * Enqueue an operation on its device's queue; nothing is waited for, but in the first runs where launches have a limit
+ * (launch_ms of the context).
  *
  * @param op       planned; borrowed
  * @param in       [inputs] tensors, NULL where an optional input is absent; borrowed until the work is done

@@ -50,6 +50,8 @@ qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_reco
     if (dev->profiling && !dev->wrapped && (st = qni_calloc(dev->ctx, &e->timing, n, sizeof(*e->timing))))
         goto done;
     for (size_t i = 0; i < n; i++)
+        qni_cut_init(&e->cut[i], &e->recorder.launch[i]);
+    for (size_t i = 0; i < n; i++)
         if (e->recorder.launch[i].call && (st = qni_calloc(dev->ctx, &e->call[i], 1, sizeof(**e->call))))
             goto done;
     st = make_kernels(e, slotted);
@@ -175,16 +177,15 @@ qn_status qni_exec_piece(struct qni_exec *e, cl_command_queue queue, int slot, s
 {
     size_t k = (size_t)slot * e->recorder.launches + i;
     const struct qni_launch *l = &e->recorder.launch[i];
+    const int axis = e->cut[i].axis;
     size_t at[3] = { offset[0], offset[1], offset[2] }, global[3] = { l->global[0], l->global[1], l->global[2] };
     cl_event event = NULL, *measured = e->timing ? &event : NULL;
     qn_status st = QN_OK;
     cl_int err;
-    int axis = 0;
 
     if (l->call) {
         st = l->call(l->state, e->dev, queue, e->call[k]->mem, e->call[k]->offset, measured);
     } else {
-        qni_groups(l, &axis);
         at[axis] += first * l->local[axis];
         global[axis] = groups * l->local[axis];
         err = e->dev->cl->EnqueueNDRangeKernel(queue, e->kernel[k], (cl_uint)l->dims, at, global, l->local, 0, NULL,
@@ -204,7 +205,7 @@ static qn_status enqueue(struct qni_exec *e, cl_command_queue queue, int slot, s
     if (e->dev->launch_ns)
         st = qni_pieces_run(e, queue, slot, i, offset);
     else
-        st = qni_exec_piece(e, queue, slot, i, offset, 0, qni_groups(l, NULL));
+        st = qni_exec_piece(e, queue, slot, i, offset, 0, e->cut[i].all);
     if (!st && e->timing)
         e->timing[i].runs++;
     return st;

@@ -14,20 +14,17 @@
 
 #define TRIES 3
 
-size_t qni_groups(const struct qni_launch *l, int *axis)
+void qni_cut_init(struct qni_cut *c, const struct qni_launch *l)
 {
-    size_t most = 0;
-
+    *c = (struct qni_cut){ .all = l->call != NULL };
     for (int i = 0; i < 3 && !l->call; i++) {
         const size_t n = l->global[i] / l->local[i];
 
-        if (n <= most)
-            continue;
-        most = n;
-        if (axis)
-            *axis = i;
+        if (n > c->all) {
+            c->all = n;
+            c->axis = i;
+        }
     }
-    return most + (l->call != NULL); /* CLBlast cuts by itself, or not at all */
 }
 
 static double now_ns(void)
@@ -52,7 +49,7 @@ static size_t first_piece(const struct qni_exec *e, const struct qni_launch *l, 
 
     for (int i = 0; i < 3 && !l->call; i++)
         n /= (double)(l->global[i] / l->local[i]);
-    n *= (double)qni_groups(l, NULL);
+    n *= (double)c->all;
     if (c->group_ns > 0)
         n = QNI_MAX(n, (double)e->dev->launch_ns / 8 / c->group_ns);
     return n > 1 ? (size_t)n : 1;
@@ -66,16 +63,16 @@ static void learn(struct qni_cut *c, double ns, size_t groups)
         c->group_ns = each;
 }
 
-static void decide(struct qni_cut *c, double limit, size_t all)
+static void decide(struct qni_cut *c, double limit)
 {
     c->tries++;
-    if (c->group_ns * (double)all <= limit / 2)
-        c->groups = all;
+    if (c->group_ns * (double)c->all <= limit / 2)
+        c->groups = c->all;
     else if (c->tries == TRIES)
-        c->groups = QNI_MIN(QNI_MAX((size_t)(limit / 2 / c->group_ns), 1), all);
+        c->groups = QNI_MIN(QNI_MAX((size_t)(limit / 2 / c->group_ns), 1), c->all);
 }
 
-static qn_status try_pieces(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3], size_t all)
+static qn_status try_pieces(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3])
 {
     const double limit = (double)e->dev->launch_ns;
     struct qni_cut *c = &e->cut[i];
@@ -83,8 +80,8 @@ static qn_status try_pieces(struct qni_exec *e, cl_command_queue queue, int slot
     qn_status st = qni_queue_finish(e->dev, queue); /* what was queued before is not its time */
     double begun, ns;
 
-    for (size_t first = 0; first < all && !st; first += groups) {
-        groups = QNI_MIN(n, all - first);
+    for (size_t first = 0; first < c->all && !st; first += groups) {
+        groups = QNI_MIN(n, c->all - first);
         begun = now_ns();
         if ((st = qni_exec_piece(e, queue, slot, i, offset, first, groups)) || (st = qni_queue_finish(e->dev, queue)))
             break;
@@ -97,7 +94,7 @@ static qn_status try_pieces(struct qni_exec *e, cl_command_queue queue, int slot
         st = check_cancel(e);
     }
     if (!st)
-        decide(c, limit, all);
+        decide(c, limit);
     return st;
 }
 
@@ -127,15 +124,14 @@ static qn_status pace(struct qni_exec *e, cl_command_queue queue, double ns)
 
 qn_status qni_pieces_run(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3])
 {
-    const size_t all = qni_groups(&e->recorder.launch[i], NULL);
     const struct qni_cut *c = &e->cut[i];
     qn_status st = QN_OK;
     size_t groups;
 
     if (!c->groups)
-        return try_pieces(e, queue, slot, i, offset, all);
-    for (size_t first = 0; first < all && !st; first += groups) {
-        groups = QNI_MIN(c->groups, all - first);
+        return try_pieces(e, queue, slot, i, offset);
+    for (size_t first = 0; first < c->all && !st; first += groups) {
+        groups = QNI_MIN(c->groups, c->all - first);
         if (!(st = qni_exec_piece(e, queue, slot, i, offset, first, groups)))
             st = pace(e, queue, (double)groups * c->group_ns);
     }

@@ -172,7 +172,9 @@ struct qni_call_args { cl_mem mem[QNI_MAX_ARGS]; int64_t offset[QNI_MAX_ARGS]; }
 
 /* How a launch is cut where the device has a limit (dev->launch_ns). */
 struct qni_cut {
-    size_t groups;       /* of its longest axis in a piece; 0: not known yet */
+    int axis;            /* its longest one */
+    size_t all;          /* work-groups along it; 1 for a call record */
+    size_t groups;       /* of them in a piece; 0: not known yet */
     double group_ns;     /* what one of them takes; 0: not known yet */
     int tries;           /* runs that were timed */
 };
@@ -207,11 +209,11 @@ qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, int slot, siz
 
 /* ---- pieces.c: launches in pieces, so that none takes longer than the device's limit ---- */
 
-/* Work-groups of a launch along its longest axis, which is the one that is cut. */
-size_t qni_groups(const struct qni_launch *l, int *axis);
+/* Nothing is known of a launch but its grid. */
+void qni_cut_init(struct qni_cut *c, const struct qni_launch *l);
 /* Enqueue launch i whole or in pieces. offset: where its grid begins. */
 qn_status qni_pieces_run(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3]);
-/* Enqueue groups [first,first+groups) of its longest axis; exec.c. */
+/* Enqueue groups [first,first+groups) along the axis that is cut; exec.c. */
 qn_status qni_exec_piece(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3],
                          size_t first, size_t groups);
 
