@@ -91,7 +91,7 @@ const struct task task_image_resnet = {
     .epochs = 20, .batch = 16, .lr = 0.02, .build = build_residual, .compile = compile_residual,
     .own = &(const struct residual){ 16, 2, true, 4, 1, 16 },
     .height = 224, .width = 224,
-    .augment = &(const qn_image_augment_opt){ .flip = true, .shift_height = 0.1, .shift_width = 0.1 },
+    .augment = &(const qn_image_augment_opt){ .pad = 16, .height = 224, .width = 224, .flip = true },
 };
 
 /* ---- image ---- */
