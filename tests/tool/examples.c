@@ -34,6 +34,7 @@ static const struct lesson {
     { "16_images", { "4 classes, accuracy ", "two/03.png: two" } },
     { "17_text", { "200 sentences", "friendly! Likes it: yes", "slow service. Likes it: no" } },
     { "18_speech", { "24 times 13 cepstra, standardised", "Epoch 30/30", "of 6 new recordings are heard rightly" } },
+    { "19_recsys", { "1500 users, 223 pages", "Epoch 5/5", "After /products and /msdownload comes /" } },
     { "14_plugin", { "time 1: it is gone", "time 2: 2 * 0.25 - 1 is about -0.50", "time 2: it is gone" } },
 };
 
@@ -62,6 +63,8 @@ static void run(const void *arg)
         snprintf(arguments, sizeof(arguments), "%s/digit-pictures %s %s/digit-pictures/two/03.png", DATA, file, DATA);
     else if (strstr(l->name, "17_"))
         snprintf(arguments, sizeof(arguments), "%s/sentences/yelp.tsv %s", DATA, file);
+    else if (strstr(l->name, "19_"))
+        snprintf(arguments, sizeof(arguments), "%s/visits/msweb.data %s", DATA, file);
     else if (strstr(l->name, "18_"))
         snprintf(arguments, sizeof(arguments), "%s/spoken %s", DATA, file);
     else

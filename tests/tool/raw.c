@@ -104,6 +104,20 @@ static double result(const char *line, int i, const char *key)
 
 /* ---- what is refused before anything is trained ---- */
 
+static void bad_visits(void)
+{
+    write_text("%/who.csv", "who,item\n1,2\n");
+    write_text("%/cut.jsonl", "{\"session\":1,\"events\":[{\"aid\":5}]}\n{\"session\":2,\n");
+    write_text("%/plain.csv", "user,item\n");
+    refused("train recsys --data events:/nowhere.csv", "QN_E_IO", "/nowhere.csv");
+    refused("train recsys --data events:%/who.csv", "QN_E_FORMAT", "who.csv: line 1: no column is called \"user\"");
+    refused("train recsys --data events:%/cut.jsonl", "QN_E_FORMAT", "cut.jsonl: line 2");
+    refused("train recsys --data events:%/plain.csv", "QN_E_FORMAT", "plain.csv: 0 items");
+    refused("train cnn --data events:%/plain.csv", "QN_E_SHAPE", "use recsys");
+    refused("train recsys --data digits", "QN_E_SHAPE", "events:FILE");
+    refused("train recsys --data msweb --data-dir /nowhere", "QN_E_IO", "/nowhere/msweb/anonymous-msweb.data");
+}
+
 static void bad_sentences(void)
 {
     write_text("%/empty.txt", "");
@@ -225,6 +239,16 @@ static void recordings(void)
     says("predict %/s.qn --skip-bad %/cut.wav " DATA "/spoken/1_nicolas_0.wav", "1_nicolas_0.wav: 1 (");
 }
 
+static void visits(void)
+{
+    CHECK(result("train recsys --data events:" DATA "/visits/msweb.data --epochs 4 --json --save %/v.qn", 4, "test_hr@10") > 0.65);
+    CHECK(result("evaluate %/v.qn --data events:" DATA "/visits/msweb.data --json", 0, "hr@10") > 0.65);
+    write_text("%/who.txt", "/products,/msdownload\nnothing that is known\n");
+    says("predict %/v.qn %/who.txt --top 2", "who.txt:1: /");
+    says("predict %/v.qn %/who.txt --json", "\"name\":\"/");
+    refused("evaluate %/v.qn --data digits", "QN_E_SHAPE", "the model takes [20]");
+}
+
 static int clear(const char *path, const struct stat *about, int kind, struct FTW *where)
 {
     (void)about, (void)kind, (void)where;
@@ -241,10 +265,12 @@ int main(int argc, char **argv)
         return 1;
     test_run("raw: broken sentences are refused in a line", bad_sentences);
     test_run("raw: broken recordings are refused in a line", bad_recordings);
+    test_run("raw: broken logs of visits are refused in a line", bad_visits);
     if (argc > 2) {
         test_run("raw: sentences, from a file to predictions", sentences);
         test_run("raw: Chinese, from a file to predictions", chinese);
         test_run("raw: recordings, from files to predictions", recordings);
+        test_run("raw: visits, from a file to predictions", visits);
     }
     nftw(folder, clear, 8, FTW_DEPTH | FTW_PHYS);
     return test_end();

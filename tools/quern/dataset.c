@@ -220,6 +220,8 @@ static const struct source sources[] = {
     { "flowers", source_image_set },
     { "lines:", source_lines },
     { "sounds:", source_sounds },
+    { "events:", source_events },
+    { "msweb", source_events },
 };
 
 #define SOURCES (sizeof(sources) / sizeof(sources[0]))

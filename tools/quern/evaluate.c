@@ -51,6 +51,7 @@ static int run(int argc, char **argv)
         "Exit status: 0 done, 1 failed, 2 wrong command line, 3 no device, 130 and 143 ended by a signal.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
+    const struct task *t;
     struct dataset d = { 0 };
     qn_context *ctx = NULL;
     qn_device *dev = NULL;
@@ -69,9 +70,10 @@ static int run(int argc, char **argv)
     data.number = !strcmp(target, "number");
     if (!(st = open_device(&ctx, &dev, device)) && !(st = qn_model_load(&m, dev, argv[1])))
         data.model = m;
-    if (!st && !(st = dataset_open(&d, ctx, tasks_find(qn_model_note(m, "task")), &data, false))) {
+    t = m ? tasks_find(qn_model_note(m, "task")) : NULL;
+    if (!st && !(st = dataset_open(&d, ctx, t, &data, false))) {
         signals_begin(m);
-        st = qn_model_evaluate(m, d.test, (int)batch, &logs);
+        st = task_evaluate(m, t, &d, (int)batch, &logs);
         signals_end();
         if (!st)
             show(&logs, qn_dataset_samples(d.test), json);

@@ -12,6 +12,7 @@
 #endif
 
 #define LONGEST_LINE ((size_t)1 << 24)
+#define MOST_CELLS   1024              /* of a line; the last ones */
 #define MOST_BYTES   ((size_t)1 << 30) /* of standard input as one thing */
 
 /* What a kind of preparation reads: a thing a file, or a thing a line. */
@@ -47,6 +48,7 @@ struct inputs {
     const char **cell;     /* [columns] */
     void (*bad)(void *user, const char *line);
     void *user;
+    const char *item[MOST_CELLS];
 };
 
 static const char *const standard = "standard input";
@@ -116,7 +118,25 @@ static qn_status take_text(struct inputs *in)
     return QN_OK;
 }
 
+/* Items with commas between them. */
+static qn_status take_items(struct inputs *in)
+{
+    int64_t n = 0;
+
+    for (char *at = in->text, *next; at; at = next) {
+        if ((next = strchr(at, ',')))
+            *next++ = '\0';
+        if (n == MOST_CELLS)
+            memmove(in->item, in->item + 1, (size_t)--n * sizeof(in->item[0]));
+        in->item[n++] = at;
+    }
+    in->raw.cell = in->item;
+    in->raw.cells = n;
+    return QN_OK;
+}
+
 static const struct form forms[] = {
+    { .kind = QN_PREP_ITEMS, .line = take_items },
     { .kind = QN_PREP_TEXT, .line = take_text },
     { .kind = QN_PREP_TABLE, .rows = true },
 #ifdef QUERN_TOOL_DATA

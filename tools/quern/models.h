@@ -51,7 +51,8 @@ struct source {
 /* source_images.c: "images:FOLDER", and sets by name in the data folder. */
 qn_status source_images(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 qn_status source_image_set(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
-/* source_lines.c: "lines:FILE,CLASS=FILE,..."; source_sounds.c: "sounds:FOLDER". */
+/* source_lines.c: "lines:FILE,CLASS=FILE,..."; source_sounds.c: "sounds:FOLDER"; source_events.c: "events:FILE", "msweb". */
+qn_status source_events(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 qn_status source_lines(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 qn_status source_sounds(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 
@@ -113,6 +114,8 @@ struct task {
     qn_status (*build)(qn_model *m, const struct task *t, const struct dataset *d);
     /* Changes what suits the targets: Adam; cross-entropy and accuracy, or squared and absolute error. NULL: nothing. */
     void (*compile)(qn_compile_opt *o, const struct task *t, const struct training *how);
+    /* Adds to the results of the test part what the model's own metrics do not say. NULL: nothing. */
+    qn_status (*judge)(qn_model *m, const struct task *t, const struct dataset *d, qn_logs *logs);
     const void *own;       /* what tells models of a kind apart */
     int height, width;     /* the size that pictures are brought to; 0: as the first one */
     const qn_image_augment_opt *augment; /* of pictures, in training; NULL: none */
@@ -128,6 +131,8 @@ const char *tasks_help(char *text, size_t bytes);
 const struct task *tasks_find(const char *name);
 /* A model for data, with their preparations and notes, not compiled. */
 qn_status task_build(qn_model **out, qn_device *dev, const struct task *t, const struct dataset *d);
+/* Loss and metrics of the test part, and what the task says of it. The task may be NULL. */
+qn_status task_evaluate(qn_model *m, const struct task *t, const struct dataset *d, int batch, qn_logs *out);
 qn_status task_compile(qn_model *m, const struct task *t, const struct dataset *d, const struct training *how);
 /* Both for samples of a shape. classes 0: one number is predicted. QN_E_ARG for an unknown name. */
 qn_status models_build(qn_model **out, qn_device *dev, const char *name, const qn_shape *sample, int64_t classes);
@@ -136,6 +141,7 @@ qn_status models_compile(qn_model *m, const char *name, int64_t classes, float l
 extern const struct task task_linear, task_mlp, task_cnn, task_cnn_dense128, task_cnn_small, task_convstack; /* task_plain.c */
 extern const struct task task_resnet20, task_image, task_image_resnet;                          /* task_images.c */
 extern const struct task task_gpt, task_lstm_char;                                              /* task_writer.c */
+extern const struct task task_recsys, task_recsys_attention;                                    /* task_recsys.c */
 extern const struct task task_text, task_text_cnn, task_text_transformer;                       /* task_text.c */
 extern const struct task task_speech, task_speech_cnn;                                          /* task_speech.c */
 

@@ -8,7 +8,7 @@
 static const struct task *const tasks[] = {
     &task_linear, &task_mlp, &task_cnn, &task_cnn_dense128, &task_cnn_small, &task_convstack,
     &task_resnet20, &task_image, &task_image_resnet, &task_gpt, &task_lstm_char,
-    &task_text, &task_text_cnn, &task_text_transformer, &task_speech, &task_speech_cnn,
+    &task_recsys, &task_recsys_attention, &task_text, &task_text_cnn, &task_text_transformer, &task_speech, &task_speech_cnn,
 };
 
 #define TASKS (sizeof(tasks) / sizeof(tasks[0]))
@@ -73,6 +73,13 @@ qn_status task_compile(qn_model *m, const struct task *t, const struct dataset *
     if (t && t->compile)
         t->compile(&o, t, how);
     return qn_model_compile(m, &o);
+}
+
+qn_status task_evaluate(qn_model *m, const struct task *t, const struct dataset *d, int batch, qn_logs *out)
+{
+    qn_status st = qn_model_evaluate(m, d->test, batch, out);
+
+    return st || !t || !t->judge ? st : t->judge(m, t, d, out);
 }
 
 qn_status models_build(qn_model **out, qn_device *dev, const char *name, const qn_shape *sample, int64_t classes)

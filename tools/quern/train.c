@@ -208,6 +208,18 @@ static qn_status fit(struct state *s)
     return st;
 }
 
+/* What the task says of the test part beside its loss and metric. */
+static void show_judgement(const qn_logs *test)
+{
+    int shown = 0;
+
+    for (int i = 0; i < test->n; i++)
+        if (strcmp(test->name[i], "loss") && strcmp(test->name[i], "accuracy") && strcmp(test->name[i], "mae"))
+            printf("%s%s %.4f", shown++ ? ", " : "Test ", test->name[i], test->value[i]);
+    if (shown)
+        printf("\n");
+}
+
 static void show_end(const struct state *s, const qn_logs *test)
 {
     int64_t steps = s->history ? s->history->steps : 0;
@@ -239,6 +251,7 @@ static void show_end(const struct state *s, const qn_logs *test)
         printf("Test accuracy %.2f %%, test loss %.4f\n", 100.0 * accuracy, qn_logs_get(test, "loss"));
     else
         printf("Test loss %.6g, mean absolute error %.6g\n", qn_logs_get(test, "loss"), qn_logs_get(test, "mae"));
+    show_judgement(test);
 }
 
 static void show_interrupted(const struct state *s)
@@ -313,7 +326,7 @@ static qn_status train(struct state *s)
     if (!st && job->save)
         st = qn_model_save(s->m, job->save);
     if (!st && !signals_caught())
-        st = qn_model_evaluate(s->m, s->data.test, (int)job->batch, &test);
+        st = task_evaluate(s->m, job->task, &s->data, (int)job->batch, &test);
     if (st == QN_E_CANCELLED && signals_caught())
         st = QN_OK;
     signals_end();
