@@ -1,7 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * For a process of its own: $LAYER_REPORT names a file for the counts at its end; $LAYER_FAIL is "CALL:AFTER:TIMES:ERROR",
- * several with commas, such as "clCreateBuffer:3:1:-4". */
+ * several with commas, such as "clCreateBuffer:3:1:-4"; $LAYER_LOCAL_BYTES is the most local memory that devices say they
+ * have. */
 #define CL_TARGET_OPENCL_VERSION 120
 #define CL_USE_DEPRECATED_OPENCL_1_1_APIS
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
@@ -32,6 +33,7 @@ static struct {
 static atomic_bool losing, spoiled;
 static atomic_llong until_lost;
 static atomic_int lag;
+static cl_ulong most_local; /* bytes; 0: as much as there is */
 
 static const char *const names[LAYER_CALLS] = {
     [LAYER_CREATE_CONTEXT] = "clCreateContext",
@@ -398,9 +400,12 @@ static cl_int CL_API_CALL device_ids(cl_platform_id p, cl_device_type type, cl_u
 
 static cl_int CL_API_CALL device_info(cl_device_id dev, cl_device_info what, size_t bytes, void *to, size_t *needed)
 {
-    const cl_int e = hit(LAYER_DEVICE_INFO);
+    const cl_int e = hit(LAYER_DEVICE_INFO), real = e ? e : next.clGetDeviceInfo(dev, what, bytes, to, needed);
+    cl_ulong *local = to;
 
-    return e ? e : next.clGetDeviceInfo(dev, what, bytes, to, needed);
+    if (!real && local && what == CL_DEVICE_LOCAL_MEM_SIZE && most_local && *local > most_local)
+        *local = most_local;
+    return real;
 }
 
 static void spoil_binary(cl_program p, unsigned char *binary)
@@ -571,6 +576,7 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint n, const cl_icd_dispatch *ta
                                             const cl_icd_dispatch **out)
 {
     const cl_uint known = sizeof(next) / sizeof(void *);
+    const char *local = getenv("LAYER_LOCAL_BYTES");
     void *frame[1];
 
     if (n < offsetof(cl_icd_dispatch, clEnqueueBarrierWithWaitList) / sizeof(void *) + 1)
@@ -613,6 +619,8 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint n, const cl_icd_dispatch *ta
     mine.clGetKernelWorkGroupInfo = group_info;
     backtrace(frame, 1); /* loads what it needs now, not in a counted call */
     read_plan(getenv("LAYER_FAIL"));
+    if (local)
+        most_local = strtoull(local, NULL, 10);
     *n_out = known;
     *out = &mine;
     return CL_SUCCESS;
