@@ -36,6 +36,12 @@
 #define QN_NR (QN_NV * QN_V)
 #define QN_FEW 2 /* rows that are made one by one when no more are left */
 #define QN_ALONE static __attribute__((noinline))
+/* What is soon stored to. PoCL's prefetch() does nothing, so clang is asked where it compiles for the CPU itself. */
+#if defined(__clang__) && defined(__x86_64__)
+#define QN_WANT(p) __builtin_prefetch((const void *)(size_t)(p), 1)
+#else
+#define QN_WANT(p)
+#endif
 
 /* The order of enum how in src/ops/gemm/gemm_cpu.c. */
 #define QN_HOW_TA 1
@@ -106,8 +112,9 @@ QN_ALONE void QN_NAME(copy_rows)(__global QN_T *restrict p, int width, __global 
 {
     if (columns == QN_NR) {
         for (int k = 0; k < kc; k++)
-            for (int j = 0; j < QN_NR; j++)
-                qn_store(p, k * QN_NR + j, qn_load(b, k * ldb + j));
+#pragma unroll
+            for (int j = 0; j < QN_NR; j += QN_V)
+                qn_vstore(p, k * QN_NR + j, qn_vload(b, k * ldb + j));
         return;
     }
     for (int k = 0; k < kc; k++)
@@ -142,8 +149,10 @@ QN_ALONE void QN_NAME(tile)(__global const QN_T *a, long a_row, long a_k, __glob
     for (int i = 0; i < QN_MR; i++) {
         row[i] = a + min(i, rows - 1) * a_row;
 #pragma unroll
-        for (int j = 0; j < QN_NV; j++)
+        for (int j = 0; j < QN_NV; j++) {
             sum[i][j] = (QN_VF)(0.0f);
+            QN_WANT(c + min(i, rows - 1) * ldc + j * QN_V);
+        }
     }
     for (int k = 0; k < kc; k++) {
         QN_VF bv[QN_NV];
