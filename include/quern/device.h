@@ -14,6 +14,14 @@ typedef enum qn_device_type {
     QN_DEVICE_ACCELERATOR = 3
 } qn_device_type;
 
+/** What is known of a device's soundness, by its self-test. */
+typedef enum qn_verdict_state {
+    QN_VERDICT_UNTESTED = 0,  /**< nothing; the device is used as it is */
+    QN_VERDICT_GOOD = 1,      /**< all that was tested is right */
+    QN_VERDICT_PARTLY = 2,    /**< some is wrong: such algorithms and features are left out */
+    QN_VERDICT_BAD = 3        /**< it does not compute rightly: it is not used */
+} qn_verdict_state;
+
 /** What is known of a device before it is opened. */
 typedef struct qn_device_info {
     char platform[128];       /**< name of the OpenCL platform */
@@ -39,6 +47,7 @@ typedef struct qn_device_info {
     bool chosen;              /**< the one qn_device_open(..., NULL) opens */
     double score;             /**< higher is preferred among usable devices */
     char reason[256];         /**< why it is chosen, not chosen or not usable, with the score's parts */
+    qn_verdict_state verdict; /**< of the self-test, see qn_device_qualify() */
     char select[288];         /**< names this device, and no other that is there now, to qn_device_open() */
 } qn_device_info;
 
@@ -158,6 +167,92 @@ QN_API const char *qn_device_build_log(qn_device *dev);
  * Threads: as for other work on dev.
  */
 QN_API qn_status qn_device_measure(double *gflops, double *gbytes_per_s, qn_device *dev);
+
+/** What became of a check. */
+typedef enum qn_check_result {
+    QN_CHECK_PASSED = 0,
+    QN_CHECK_FAILED = 1,
+    QN_CHECK_SKIPPED = 2,   /**< the device has not what it is about */
+    QN_CHECK_CRASHED = 3,   /**< it ended the helper program */
+    QN_CHECK_TIMED_OUT = 4
+} qn_check_result;
+
+/** One check of a self-test, as it ends. */
+typedef struct qn_check {
+    const char *name;        /**< "device: two queues", or "operation/algorithm: case"; lent for the call, as is text */
+    const char *text;        /**< what is wrong, or else there is to say; "" */
+    qn_check_result result;  /**< what became of it */
+    bool needed;             /**< a device that fails it, or all algorithms of its operation, is not used */
+    double ms;               /**< it took; 0 where it did not end */
+} qn_check;
+
+/** How to test a device. Zero means the default. */
+typedef struct qn_qualify_opt {
+    bool quick;              /**< only such algorithms as are preferred on the device, and the last resort of each operation */
+    int limit_s;             /**< seconds that a check may take; 0: 120 */
+    void (*visit)(void *user, const qn_check *check); /**< called after each, on this thread; or NULL */
+    void *user;              /**< handed to visit */
+    uintptr_t reserved[4];   /**< must be zero */
+} qn_qualify_opt;
+
+/** The outcome of a self-test. */
+typedef struct qn_verdict {
+    qn_verdict_state state;  /**< in a word */
+    bool quick;              /**< not all algorithms were tested */
+    int passed;              /**< checks that did */
+    int failed;              /**< those that did not, crashed or timed out */
+    int skipped;             /**< those the device has nothing for */
+    int left_out;            /**< algorithms that are not used on the device */
+    char algorithms[2048];   /**< their names, "operation/algorithm", separated by blanks */
+    char text[320];          /**< all this in a line, with the first thing that is wrong */
+} qn_verdict;
+
+/** "not tested", "good", "partly" or "bad"; "?" for any other number. Threads: any. */
+QN_API const char *qn_verdict_name(qn_verdict_state state);
+
+/**
+ * The verdict that is kept of a device.
+ *
+ * It belongs to this device with this driver and this version of the library; any other is not tested.
+ *
+ * @param out     receives it; untouched on failure
+ * @param ctx     borrowed; NULL for the defaults
+ * @param select  as for qn_device_open(), and a device with a bad verdict may be meant too; borrowed
+ *
+ * @retval QN_OK             out is set, perhaps to QN_VERDICT_UNTESTED
+ * @retval QN_E_ARG          out is NULL, or select is no expression; the message has the column
+ * @retval QN_E_NO_DEVICE    nothing matches; the message lists what there is or says what to install
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_device_verdict(qn_verdict *out, qn_context *ctx, const char *select);
+
+/**
+ * Test a device, and keep the verdict for every device that is opened from then on.
+ *
+ * A program of its own does it, quern-qualify, so that a driver that crashes or hangs takes nothing else down; what it was at
+ * counts as failed, and another one goes on. It compares the device with the host: compiling, memory, barriers, built-in
+ * functions, queues, and every algorithm of every operation. It takes from some seconds to minutes, most of them for
+ * compilers. docs/devices.md says what is tested and what follows.
+ *
+ * @param out     receives the verdict; untouched on failure
+ * @param ctx     borrowed; NULL for the defaults; not one with no_helper
+ * @param select  as for qn_device_verdict(); borrowed
+ * @param opt     borrowed; NULL for the defaults
+ *
+ * @retval QN_OK             tested, well or badly; kept where the context has a store
+ * @retval QN_E_ARG          an argument is NULL or out of range, or select is no expression
+ * @retval QN_E_NO_DEVICE    nothing matches; the message lists what there is or says what to install
+ * @retval QN_E_IO           there is no helper program, or it cannot be started
+ * @retval QN_E_FORMAT       the helper program is not this version's
+ * @retval QN_E_DEVICE       the helper program does not see the same device
+ * @retval QN_E_UNSUPPORTED  the context starts no helper programs
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any. The process must not reap children that are not its own.
+ */
+QN_API qn_status qn_device_qualify(qn_verdict *out, qn_context *ctx, const char *select, const qn_qualify_opt *opt);
 
 /** Wait until all queued work is done. @retval QN_E_DEVICE or QN_E_DEVICE_LOST what went wrong. Threads: any. */
 QN_API qn_status qn_device_finish(qn_device *dev);

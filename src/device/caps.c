@@ -306,6 +306,8 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
 
 const char *qni_caps_unusable(const struct qni_caps *caps)
 {
+    if (*caps->failed)
+        return caps->failed;
     if (!caps->available)
         return "the driver says it is not available";
     if (!caps->compiler)

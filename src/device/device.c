@@ -1,7 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * An open device: its context, its two queues, and who keeps it alive. */
-#include "device/device.h"
+#include "device/qualify.h"
 
 #include <quern/cl.h>
 
@@ -114,20 +114,45 @@ static qn_status find_limit(qn_device *dev)
     return QN_OK;
 }
 
+/* Choose a device; one that was never tested is tested first where that is wanted, and may then be another. */
+static qn_status choose(struct qni_found **found, size_t *chosen, qn_context *ctx, const struct qni_cl *cl, const char *select)
+{
+    size_t count = 0;
+    qn_status st;
+
+    if ((st = qni_device_find(found, &count, ctx, cl)) || (st = qni_device_choose(chosen, ctx, *found, count, select)))
+        return st;
+    while (!st && qni_qualify_first(ctx, &(*found)[*chosen]) && qni_qualify_once(&(*found)[*chosen], ctx))
+        st = qni_device_choose(chosen, ctx, *found, count, select);
+    return st;
+}
+
+static void log_verdict(qn_context *ctx, const struct qni_caps *caps)
+{
+    struct qni_verdict v;
+
+    if (caps->verdict != QN_VERDICT_PARTLY)
+        return;
+    qni_verdict_get(&v, ctx, caps);
+    for (size_t i = 0; i < v.findings; i++)
+        qni_log(ctx, QN_LOG_INFO, "%s: %s %s: %s", caps->name, v.finding[i].name,
+                v.finding[i].algorithm ? "is left out" : "failed", v.finding[i].reason);
+}
+
 qn_status qn_device_open(qn_device **out, qn_context *ctx, const char *select)
 {
     qn_status st;
     qn_context *c = NULL;
     qn_device *dev = NULL;
     struct qni_found *found = NULL;
-    size_t count = 0, i = 0;
+    size_t i = 0;
     cl_int e = CL_SUCCESS;
 
     if (!out)
         return qni_error(QN_E_ARG, "out is NULL");
     *out = NULL;
     if ((st = qni_context_get(&c, ctx)) || (st = start(&dev, c)) || (st = qni_cl_get(&dev->cl, c)) ||
-        (st = qni_device_find(&found, &count, c, dev->cl)) || (st = qni_device_choose(&i, c, found, count, select)))
+        (st = choose(&found, &i, c, dev->cl, select)))
         goto done;
 
     dev->platform = found[i].platform;
@@ -151,6 +176,7 @@ qn_status qn_device_open(qn_device **out, qn_context *ctx, const char *select)
         goto done;
     qni_log(c, QN_LOG_INFO, "device %d:%d %s, %s", found[i].info.platform_index, found[i].info.device_index,
             dev->caps.name, found[i].info.reason);
+    log_verdict(c, &dev->caps);
     *out = dev;
     dev = NULL;
 done:
@@ -201,6 +227,7 @@ qn_status qn_device_wrap(qn_device **out, qn_context *ctx, cl_context context, c
     if ((st = inspect_queue(dev, context, queue)) ||
         (st = qni_caps_probe(&dev->caps, c, dev->cl, dev->platform, dev->id)))
         goto done;
+    qni_verdict_use(&dev->caps, c);
     if ((why = qni_caps_unusable(&dev->caps))) {
         st = qni_error(QN_E_UNSUPPORTED, "device %s cannot be used: %s", dev->caps.name, why);
         goto done;

@@ -142,6 +142,11 @@ struct qni_caps {
     uint64_t free_bytes;         /* of global memory when it was asked; 0 where the driver does not say */
     unsigned quirks;
     char algo[256];              /* QUERN_ALGO when the device was opened, or "" */
+    /* What follows from the self-test: see verdict.c. */
+    qn_verdict_state verdict;
+    unsigned tested_quirks;      /* of quirks, those that it found */
+    char failed[280];            /* why the device is not used, or "" */
+    char left_out[2560];         /* algorithms that are wrong: "op/algorithm op/algorithm " */
 };
 
 /* Fill caps for a device that may not be open yet. */
@@ -150,6 +155,8 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
 
 /* Why a device cannot be used at all; NULL when it can. */
 const char *qni_caps_unusable(const struct qni_caps *caps);
+/* Was an algorithm found wrong on this device? (verdict.c) */
+bool qni_caps_left_out(const struct qni_caps *caps, const char *op, const char *algo);
 
 /* ---- quirks.c ---- */
 
@@ -210,6 +217,8 @@ bool qni_expr_fits(const struct qni_expr *e, const struct qni_found *f, size_t i
 
 #define QNI_SPEED_INTENSITY 16 /* f32 operations for a byte that is read or written: between a layer's and a matrix product's */
 
+/* A key for what is kept of this device with this driver and this version of the library; what says of what kind. */
+uint64_t qni_device_key(const struct qni_caps *caps, const char *what);
 /* The measured figures of this device, driver and library; 0 where there are none. */
 void qni_speed_get(qn_device_info *out, const qn_context *ctx, const struct qni_caps *caps);
 void qni_speed_put(const qn_context *ctx, const struct qni_caps *caps, double gflops, double gbytes_per_s);

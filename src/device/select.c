@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "device/device.h"
+#include "device/qualify.h"
 
 /* ---- finding ---- */
 
@@ -80,6 +80,7 @@ void qni_device_info(qn_device_info *out, const struct qni_caps *caps)
     out->free_bytes = caps->free_bytes;
     memcpy(out->uuid, caps->uuid, sizeof(out->uuid));
     memcpy(out->pci, caps->pci, sizeof(out->pci));
+    out->verdict = caps->verdict;
 }
 
 /* Append one platform's devices. */
@@ -119,6 +120,7 @@ static qn_status add_platform(struct qni_found **found, size_t *count, size_t *c
         if (st)
             f->caps.available = false;
         st = QN_OK;
+        qni_verdict_use(&f->caps, ctx);
         qni_device_info(&f->info, &f->caps);
         qni_speed_get(&f->info, ctx, &f->caps);
     }

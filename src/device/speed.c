@@ -14,9 +14,9 @@ struct kept {
 };
 
 /* Another driver or another version of the library is measured again; so is an equal card in another slot. */
-static uint64_t key_of(const struct qni_caps *caps)
+uint64_t qni_device_key(const struct qni_caps *caps, const char *what)
 {
-    uint64_t key = qni_hash_text(QNI_HASH_START, "speed 1 " QN_VERSION_STRING);
+    uint64_t key = qni_hash_text(qni_hash_text(QNI_HASH_START, what), QN_VERSION_STRING);
     const char *const parts[] = { caps->platform, caps->name, caps->vendor, caps->driver, caps->version, caps->uuid, caps->pci };
 
     for (size_t i = 0; i < QNI_COUNT(parts); i++)
@@ -31,7 +31,7 @@ void qni_speed_get(qn_device_info *out, const qn_context *ctx, const struct qni_
     struct kept k = { 0 };
 
     out->gflops = out->gbytes_per_s = 0;
-    if (qni_store_get(ctx, key_of(caps), KIND, &data, &bytes) == QN_OK && data && bytes == sizeof(k))
+    if (qni_store_get(ctx, qni_device_key(caps, "speed 2"), KIND, &data, &bytes) == QN_OK && data && bytes == sizeof(k))
         memcpy(&k, data, sizeof(k));
     qni_free(ctx, &data);
     if (!isfinite(k.gflops) || !isfinite(k.gbytes_per_s) || k.gflops <= 0 || k.gbytes_per_s <= 0)
@@ -42,7 +42,7 @@ void qni_speed_get(qn_device_info *out, const qn_context *ctx, const struct qni_
 
 void qni_speed_put(const qn_context *ctx, const struct qni_caps *caps, double gflops, double gbytes_per_s)
 {
-    qni_store_put(ctx, key_of(caps), KIND, &(struct kept){ gflops, gbytes_per_s }, sizeof(struct kept));
+    qni_store_put(ctx, qni_device_key(caps, "speed 2"), KIND, &(struct kept){ gflops, gbytes_per_s }, sizeof(struct kept));
 }
 
 double qni_speed_rate(const qn_device_info *info)

@@ -87,7 +87,7 @@ const struct qni_algo *qni_algo_choose(const struct qni_problem *p)
         qni_error(QN_E_UNSUPPORTED, "%s: the algorithm that was chosen before takes no such epilogue", p->op->name);
         return NULL;
     }
-    if (before && (a = qni_algo_find(p->op, before->name)) && a->applies(p))
+    if (before && (a = qni_algo_find(p->op, before->name)) && qni_algo_usable(p, a))
         return a;
     if (before && before->loaded)
         qni_log(c->ctx, QN_LOG_WARNING, "%s: the algorithm \"%s\" that the file names is not to be had: another one is taken, "

@@ -139,6 +139,8 @@ const struct qni_algo *qni_algo_choose(const struct qni_problem *p);
 /* First algorithm that is forced by QUERN_ALGO, else preferred on the device's shape and applies, else any that
  * applies. */
 const struct qni_algo *qni_algo_prefer(const struct qni_problem *p);
+/* Does it apply, and has the device's self-test nothing against it? */
+bool qni_algo_usable(const struct qni_problem *p, const struct qni_algo *a);
 /* The algorithm of that name, or NULL. */
 const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name);
 

@@ -116,11 +116,16 @@ qn_status qni_problem_epilogue(struct qni_problem *p, const struct qni_epilogue 
     return QN_OK;
 }
 
+bool qni_algo_usable(const struct qni_problem *p, const struct qni_algo *a)
+{
+    return !(*p->caps->left_out && qni_caps_left_out(p->caps, p->op->name, a->name)) && a->applies(p);
+}
+
 const struct qni_algo *qni_algo_prefer(const struct qni_problem *p)
 {
     const struct qni_algo *want = forced(p), *any = NULL;
 
-    if (want && want->applies(p))
+    if (want && want->applies(p)) /* also one that the self-test left out: who asks for it knows why */
         return want;
     if (want && !qni_epilogue_empty(&p->epilogue)) {
         qni_error(QN_E_UNSUPPORTED, "%s: the algorithm asked for, %s, takes no such epilogue", p->op->name, want->name);
@@ -130,7 +135,7 @@ const struct qni_algo *qni_algo_prefer(const struct qni_problem *p)
         const struct qni_algo *a = p->op->algos[i];
         bool preferred = p->caps->shape == QNI_CPU_SHAPED ? a->cpu : a->gpu;
 
-        if ((any && !preferred) || !a->applies(p))
+        if ((any && !preferred) || !qni_algo_usable(p, a))
             continue;
         if (preferred)
             return a;
@@ -138,9 +143,10 @@ const struct qni_algo *qni_algo_prefer(const struct qni_problem *p)
         any = a;
     }
     for (size_t i = 0; any && p->op->algos[i]; i++)
-        if (!p->op->algos[i]->cpu && !p->op->algos[i]->gpu && p->op->algos[i]->applies(p))
+        if (!p->op->algos[i]->cpu && !p->op->algos[i]->gpu && qni_algo_usable(p, p->op->algos[i]))
             any = p->op->algos[i];
     if (!any)
-        qni_error(QN_E_UNSUPPORTED, "%s has no algorithm for this problem on %s", p->op->name, p->caps->name);
+        qni_error(QN_E_UNSUPPORTED, "%s has no algorithm for this problem on %s%s", p->op->name, p->caps->name,
+                  *p->caps->left_out ? " that passed the device's self-test" : "");
     return any;
 }

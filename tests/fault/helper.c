@@ -1,0 +1,120 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * A helper program that plays a part, for tests/fault/qualify.c; $HELPER_PART names it, $HELPER_DEVICE is what it says of the
+ * device, $HELPER_LOG the file it signs at each start. "real" becomes $HELPER_REAL, restricted to the checks in $HELPER_ONLY. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <quern/version.h>
+
+static const char *part;
+static int from, checks;
+
+static const char *env(const char *name)
+{
+    const char *v = getenv(name);
+
+    return v ? v : "";
+}
+
+static void say(const char *text)
+{
+    if (write(3, text, strlen(text)) < 0)
+        _exit(1);
+}
+
+/* What the part does at this check, named or all of them ("*"). */
+static void act(const char *name)
+{
+    const char *at = strchr(part, ':');
+
+    if (!at || (strcmp(at + 1, name) != 0 && strcmp(at + 1, "*") != 0))
+        return;
+    if (!strncmp(part, "segv", 4)) {
+        fprintf(stderr, "driver: something went wrong\n");
+        raise(SIGSEGV);
+    } else if (!strncmp(part, "abort", 5)) {
+        abort();
+    } else if (!strncmp(part, "exit", 4)) {
+        exit(7);
+    } else if (!strncmp(part, "hang", 4)) {
+        if (fork() == 0) { /* a child that would outlive it, and holds its descriptors */
+            FILE *f = fopen(env("HELPER_LOG"), "a");
+
+            fprintf(f, "child %ld\n", (long)getpid());
+            fclose(f);
+        }
+        for (;;)
+            pause();
+    }
+}
+
+static void check(const char *name, int needed)
+{
+    const char *at = strchr(part, ':');
+    int wrong = !strncmp(part, "wrong", 5) && at && strstr(at + 1, name);
+    char line[512];
+
+    if (checks++ < from)
+        return;
+    snprintf(line, sizeof(line), "{\"begin\":\"%s\",\"needed\":%s}\n", name, needed ? "true" : "false");
+    say(line);
+    act(name);
+    snprintf(line, sizeof(line), "{\"end\":\"%s\",\"result\":\"%s\",\"ms\":1.5%s}\n", name, wrong ? "failed" : "passed",
+             wrong ? ",\"text\":\"element 3 is \\\"nan\\\", not 1\"" : "");
+    say(line);
+}
+
+int main(int argc, char **argv)
+{
+    FILE *f = fopen(env("HELPER_LOG"), "a");
+    char line[128];
+
+    part = env("HELPER_PART");
+    for (int i = 1; i + 1 < argc; i++)
+        if (!strcmp(argv[i], "--from"))
+            from = atoi(argv[i + 1]);
+    if (f) {
+        fprintf(f, "start %d\n", from);
+        fclose(f);
+    }
+    if (!strcmp(part, "real")) {
+        char *more[16] = { NULL };
+
+        memcpy(more, argv, (size_t)argc * sizeof(*argv));
+        more[argc] = (char *)"--only";
+        more[argc + 1] = (char *)env("HELPER_ONLY");
+        execv(env("HELPER_REAL"), more);
+        return 1;
+    }
+    if (!strcmp(part, "stranger")) {
+        say("hello\n");
+        return 0;
+    }
+    if (!strcmp(part, "gone")) {
+        fprintf(stderr, "cannot open libsomething.so\n");
+        return 1;
+    }
+    snprintf(line, sizeof(line), "{\"quern\":\"%s\"}\n", !strcmp(part, "old") ? "0.0.1" : QN_VERSION_STRING);
+    say(line);
+    check("device: opened", 1);
+    snprintf(line, sizeof(line), "{\"device\":\"%s\"}\n", !strcmp(part, "elsewhere") ? "0" : env("HELPER_DEVICE"));
+    say(line);
+    if (!strcmp(part, "garbage")) {
+        for (int i = 0; i < 20000; i++)
+            say("\xff\"{,:");
+        say("\n{\n{\"begin\":\n\n{\"end\":\"device: memory\",\"result\":\"failed\"}\n");
+    }
+    check("device: memory", 1);
+    check("device: two queues", 0);
+    check("matmul/cpu: small", 1);
+    check("matmul/cpu: large", 1);
+    check("matmul/simple: small", 1);
+    check("softmax/vector: small", 0);
+    check("softmax/lanes: small", 0);
+    say("{\"done\":8}\n");
+    return 0;
+}
