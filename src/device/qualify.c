@@ -27,7 +27,7 @@ struct session {
     struct qni_verdict *v;
     char path[1024];
     int next;              /* the check to begin with */
-    char begun[64];        /* the check that runs, or "" */
+    char begun[128];       /* the check that runs, or "" */
     bool needed;
     bool greeted, known;   /* it is our helper; it sees the same device */
     bool done;
@@ -118,7 +118,7 @@ static void note_result(struct session *s, qn_check_result result, double ms, co
 {
     const char *slash = strchr(s->begun, '/'), *colon = strstr(s->begun, ": ");
     const bool algorithm = slash && colon && slash < colon, failed = result != QN_CHECK_PASSED && result != QN_CHECK_SKIPPED;
-    char name[sizeof(s->begun)], reason[320];
+    char name[sizeof(s->v->finding[0].name)], reason[320];
     const qn_check check = { .name = s->begun, .text = text, .result = result, .needed = s->needed, .ms = ms };
 
     s->v->passed += result == QN_CHECK_PASSED;
@@ -159,7 +159,7 @@ static qn_status read_greeting(struct session *s, const char *line)
 
 static qn_status read_line(struct session *s, const char *line)
 {
-    char text[400], word[64];
+    char text[400], word[sizeof(s->begun)];
 
     if (!s->greeted)
         return read_greeting(s, line);

@@ -127,7 +127,7 @@ static void devices(void)
 
             check_members(&device, "platform_index device_index platform name vendor type driver version global_bytes "
                                    "alloc_bytes local_bytes free_bytes compute_units clock_mhz usable chosen score reason select "
-                                   "uuid pci gflops gbytes_per_s");
+                                   "uuid pci gflops gbytes_per_s verdict verdict_text left_out");
             CHECK_OK(qni_json_get_bool(&device, "chosen", &is));
             chosen += is;
             CHECK_OK(qni_json_member(&reason, &device, "reason"));

@@ -20,6 +20,20 @@ const char *device_type_name(qn_device_type type)
     return types[type];
 }
 
+/* What the self-test found. */
+static void print_verdict(const qn_context *ctx, const struct qni_caps *c)
+{
+    struct qni_verdict v;
+    qn_verdict brief;
+
+    qni_verdict_get(&v, ctx, c);
+    qni_verdict_brief(&brief, &v);
+    printf("    %-48s %s\n", "quern: self-test", brief.text);
+    for (size_t i = 0; i < v.findings; i++)
+        printf("    %-48s %s: %s\n", v.finding[i].algorithm ? "quern: algorithm left out" : "quern: wrong", v.finding[i].name,
+               v.finding[i].reason);
+}
+
 /* What the library makes of it. */
 static void print_own(const struct qni_caps *c)
 {
@@ -39,7 +53,8 @@ static void print_own(const struct qni_caps *c)
     }
     for (unsigned bit = 1; bit && bit <= rest; bit <<= 1)
         if (rest & bit)
-            printf("    %-48s QUERN_QUIRKS says so: %s\n", "quern: quirk", qni_quirk_name(bit));
+            printf("    %-48s %s: %s\n", "quern: quirk", c->tested_quirks & bit ? "the self-test found it" : "QUERN_QUIRKS says so",
+                   qni_quirk_name(bit));
 }
 
 static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found, size_t count)
@@ -49,6 +64,7 @@ static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qn
 
         print_table(&found[i], 1);
         print_own(&found[i].caps);
+        print_verdict(ctx, &found[i].caps);
         for (size_t p = 0; qni_property_get(&v, p, cl, &found[i], false); p++)
             if (v.shown)
                 printf("    %-48s %s\n", v.name, v.text.data ? v.text.data : "");
@@ -61,6 +77,18 @@ static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qn
 static void json_known(struct json *j, const char *key, double value)
 {
     json_real(j, key, value > 0 ? value : NAN);
+}
+
+static void json_verdict(struct json *j, const qn_context *ctx, const struct qni_caps *caps)
+{
+    struct qni_verdict v;
+    qn_verdict brief;
+
+    qni_verdict_get(&v, ctx, caps);
+    qni_verdict_brief(&brief, &v);
+    json_text(j, "verdict", qn_verdict_name(brief.state));
+    json_text(j, "verdict_text", brief.text);
+    json_text(j, "left_out", brief.algorithms);
 }
 
 static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found, size_t count, bool all)
@@ -99,6 +127,7 @@ static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qn
         json_text(&j, "pci", *d->pci ? d->pci : NULL);
         json_known(&j, "gflops", d->gflops);
         json_known(&j, "gbytes_per_s", d->gbytes_per_s);
+        json_verdict(&j, ctx, &found[i].caps);
         if (all) {
             json_object(&j, "properties");
             for (size_t p = 0; qni_property_get(&v, p, cl, &found[i], false); p++)
@@ -145,8 +174,9 @@ static int benchmark(qn_context *ctx, struct qni_found *found, size_t count)
 }
 
 struct wanted {
-    bool all, json, raw, measure, why;
-    const char *select;
+    bool all, json, raw, measure, why, qualify, quick;
+    const char *select, *device;
+    int64_t limit_s;
 };
 
 /* Everything that was found, in the form that is wanted. */
@@ -192,7 +222,11 @@ static int list(const struct wanted *w)
     }
     for (size_t i = 0; i < count; i++)
         usable = usable || found[i].info.usable;
-    if (w->select) {
+    if (w->qualify && count) {
+        st = QN_OK;
+        usable = true;
+        code = qualify_devices(&(struct qualifying){ w->device, w->quick, w->json, w->all, w->limit_s }, ctx, found, count);
+    } else if (w->select) {
         code = print_select(found, chosen, st);
     } else {
         code = usable ? EXIT_DONE : EXIT_NO_DEVICE;
@@ -213,12 +247,16 @@ static int list(const struct wanted *w)
 
 static int run(int argc, char **argv)
 {
-    struct wanted w = { 0 };
+    struct wanted w = { .limit_s = 120 };
     const struct option options[] = {
         { "long", OPTION_FLAG, &w.all, NULL, "every property of every device" },
         { "json", OPTION_FLAG, &w.json, NULL, "an array of objects; with --long their properties too" },
         { "raw", OPTION_FLAG, &w.raw, NULL, "every property in the format of clinfo --raw" },
         { "benchmark", OPTION_FLAG, &w.measure, NULL, "measure arithmetic and memory first, and keep the figures" },
+        { "qualify", OPTION_FLAG, &w.qualify, NULL, "test every device by a program of its own, and keep the verdict" },
+        { "device", OPTION_TEXT, &w.device, "EXPR", "with --qualify: only the device that EXPR means" },
+        { "quick", OPTION_FLAG, &w.quick, NULL, "with --qualify: only algorithms that are preferred on the device" },
+        { "limit", OPTION_INT, &w.limit_s, "N", "with --qualify: seconds that one check may take" },
         { "diagnose", OPTION_FLAG, &w.why, NULL, "say on stderr why a device may be missing, even if there is another" },
         { "select", OPTION_TEXT, &w.select, "EXPR", "print only what QUERN_DEVICE has to be for the device that EXPR means" },
     };
@@ -229,7 +267,8 @@ static int run(int argc, char **argv)
         "EXPR is what QUERN_DEVICE takes: a number, a part of a name, a UUID, a PCI address,\n"
         "fastest, or words and comparisons with &, |, ! and parentheses, such as\n"
         "\"gpu & mem>4G & !vendor~AMD\"; docs/devices.md lists them.\n\n"
-        "Exit status: 0 one can be used, 1 failed, 2 wrong command line, 3 none can be used;\n"
+        "--qualify prints what fails, with --long what passes too; docs/devices.md says what is tested.\n\n"
+        "Exit status: 0 one can be used, 1 failed or found bad, 2 wrong command line, 3 none can be used;\n"
         "stderr then says why, as far as it can be found out, and what to do.\n",
         options, sizeof(options) / sizeof(options[0]),
     };
@@ -239,6 +278,10 @@ static int run(int argc, char **argv)
         return code;
     if (argc > 1)
         return usage_error(&usage, "unexpected argument %s", argv[1]);
+    if ((w.device || w.quick || w.limit_s != 120) && !w.qualify)
+        return usage_error(&usage, "--device, --quick and --limit go with --qualify");
+    if (w.limit_s < 1 || w.limit_s > 86400)
+        return usage_error(&usage, "--limit is from 1 to 86400 seconds");
     return list(&w);
 }
 

@@ -2,7 +2,7 @@
 #ifndef QUERN_TOOL_DEVICES_H
 #define QUERN_TOOL_DEVICES_H
 
-#include "device/device.h"
+#include "device/qualify.h"
 
 /* ---- devices_raw.c ---- */
 
@@ -12,6 +12,17 @@ qn_status print_raw(qn_context *ctx, const struct qni_cl *cl, const struct qni_f
 /* ---- devices_table.c ---- */
 
 void print_table(const struct qni_found *found, size_t count);
+
+/* ---- devices_qualify.c ---- */
+
+struct qualifying {
+    const char *select; /* NULL: every device that can be used, but tools */
+    bool quick, json, all;
+    int64_t limit_s;
+};
+
+/* Test devices and print what comes out; the exit code. */
+int qualify_devices(const struct qualifying *q, qn_context *ctx, const struct qni_found *found, size_t count);
 
 /* ---- devices.c ---- */
 

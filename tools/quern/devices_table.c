@@ -11,9 +11,11 @@
 #define CELL   64
 #define WIDEST 48 /* bytes of a cell; longer ones end in "..." */
 
-enum column { PLACE, TYPE, MEMORY, GFLOPS, BANDWIDTH, SCORE, DRIVER, VENDOR, NAME, COLUMNS };
+enum column { PLACE, TYPE, MEMORY, GFLOPS, BANDWIDTH, SCORE, VERDICT, DRIVER, VENDOR, NAME, COLUMNS };
 
-static const char *const heads[COLUMNS] = { "#", "type", "memory", "GFLOP/s", "GB/s", "score", "driver", "vendor", "name" };
+static const char *const heads[COLUMNS] = {
+    "#", "type", "memory", "GFLOP/s", "GB/s", "score", "verdict", "driver", "vendor", "name",
+};
 
 #define GOOD "\033[1;32m" /* bold green */
 #define BAD  "\033[31m"
@@ -62,6 +64,7 @@ static void fill_row(char row[COLUMNS][CELL], const qn_device_info *d)
     put_figure(row[GFLOPS], d->gflops);
     put_figure(row[BANDWIDTH], d->gbytes_per_s);
     put_figure(row[SCORE], d->usable ? d->score : 0);
+    put_text(row[VERDICT], qn_verdict_name(d->verdict));
     put_text(row[DRIVER], d->driver);
     put_text(row[VENDOR], d->vendor);
     put_text(row[NAME], d->name);

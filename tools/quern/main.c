@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "base/base.h"
 #include "quern.h"
 
 static const struct command *const commands[] = {
@@ -28,15 +29,21 @@ static void warn(void *user, qn_log_level level, const char *line)
 
 qn_status open_device(qn_context **ctx, qn_device **dev, const char *select)
 {
+    qn_device_info d;
     qn_status st = qn_context_create(ctx, &(qn_context_opt){ .log = warn });
 
-    return st ? st : qn_device_open(dev, *ctx, select);
+    if (st)
+        return st;
+    /* On a GPU it is a matter of seconds, with a CPU's compilers one of minutes. */
+    (*ctx)->opt.qualify = !qn_device_choose(&d, *ctx, select) && d.type != QN_DEVICE_CPU;
+    return qn_device_open(dev, *ctx, select);
 }
 
 static const char environment[] =
     "  QUERN_DEVICE   the device to use: P:D, N, cpu, gpu, a part of its name, or an expression (see quern devices)\n"
     "  QUERN_DATA     where data sets are sought\n"
-    "  QUERN_CACHE    where compiled kernels are kept\n"
+    "  QUERN_CACHE    where compiled kernels and verdicts on devices are kept\n"
+    "  QUERN_QUALIFY  when devices are tested: never, first (before their first use), ignore (what was found)\n"
     "  QUERN_ALGO     forced algorithms, such as conv=implicit_gemm,gemm=clblast\n";
 
 static const char statuses[] = "0 done, 1 failed, 2 wrong command line, 3 no device that can be used,\n"
