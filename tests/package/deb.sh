@@ -58,7 +58,8 @@ report $? "a program with the -dev package"
     "$folder/root/usr/bin/quern" --version &&
         man -l -Tutf8 "$folder/root/usr/share/man/man1/quern-train.1.gz" | grep -q learning &&
         bash -n "$folder/root/usr/share/bash-completion/completions/quern.bash" &&
-        ls "$folder/root/usr/share/zsh/vendor-completions/_quern" "$folder/root/usr/share/fish/vendor_completions.d/quern.fish"
+        ls "$folder/root/usr/share/zsh/vendor-completions/_quern" \
+            "$folder/root/usr/share/fish/vendor_completions.d/quern.fish"
 } >"$folder/log" 2>&1
 report $? "the command, its pages and completion"
 finish
