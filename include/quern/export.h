@@ -2,7 +2,9 @@
 #ifndef QUERN_EXPORT_H
 #define QUERN_EXPORT_H
 
-#if defined(__GNUC__)
+#if defined(_WIN32) && defined(QN_BUILD)
+#define QN_API __declspec(dllexport)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define QN_API __attribute__((visibility("default")))
 #else
 #define QN_API

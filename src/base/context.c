@@ -31,7 +31,8 @@ const char *qni_env(const qn_context *ctx, const char *name)
     return v && *v ? v : NULL;
 }
 
-/* Where programs are kept: the option, else $QUERN_CACHE, else $XDG_CACHE_HOME/quern, else ~/.cache/quern. */
+/* Where programs are kept: the option, else $QUERN_CACHE, else $XDG_CACHE_HOME/quern, else ~/.cache/quern, else
+ * %LOCALAPPDATA%/quern. */
 static qn_status resolve_store(qn_context *ctx)
 {
     struct qni_text t = { .ctx = ctx };
@@ -46,6 +47,8 @@ static qn_status resolve_store(qn_context *ctx)
         qni_text_add(&t, "%s/quern", dir);
     } else if ((dir = getenv("HOME")) && *dir == '/') {
         qni_text_add(&t, "%s/.cache/quern", dir);
+    } else if ((dir = getenv("LOCALAPPDATA")) && *dir) { /* Windows's */
+        qni_text_add(&t, "%s/quern", dir);
     }
     ctx->store_dir = t.data;
     ctx->opt.store_dir = NULL;

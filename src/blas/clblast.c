@@ -27,7 +27,8 @@ struct product {
     size_t temp_at;
 };
 
-static const char *const libraries[] = {"libclblast.so.1", "libclblast.so", "libclblast.dylib", "libclblast.1.dylib"};
+static const char *const libraries[] = {"libclblast.so.1", "libclblast.so", "libclblast.dylib", "libclblast.1.dylib",
+                                        "clblast.dll"};
 
 /* Opening again costs a look-up only, and nothing is ever unmapped: CLBlast keeps what it compiled. */
 static void *open_library(char *why, size_t bytes)

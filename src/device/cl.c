@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "device/device.h"
+#include "os/os.h"
 
 static const struct {
     const char *name;
@@ -60,14 +61,7 @@ static const struct {
 #undef ENTRY
 };
 
-static const char *const libraries[] = {
-#if defined(__APPLE__)
-    "/System/Library/Frameworks/OpenCL.framework/OpenCL",
-#else
-    "libOpenCL.so.1", /* what every Linux and BSD loader installs; the plain name belongs to the development package */
-    "libOpenCL.so",
-#endif
-};
+static const char *const libraries[] = { QNI_OPENCL };
 
 #define INSTALL                                                                                                        \
     "install an OpenCL loader and a driver, on Debian and Ubuntu ocl-icd-libopencl1 with pocl-opencl-icd (any CPU), "  \

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/os.h"
+
 #define MOST_AT_ONCE ((size_t)1 << 30) /* some systems refuse longer reads and writes */
 #define TEMPORARIES  16                /* of one name at a time */
 #define FIRST_BLOCK  ((size_t)1 << 16)
@@ -124,9 +126,20 @@ static int open_locked(const char *name, bool *busy)
     return -1;
 }
 
+/* What follows the folder. */
+static const char *file_name(const char *path)
+{
+    const char *name = path;
+
+    for (; *path; path++)
+        if (strchr(QNI_SEPARATORS, *path))
+            name = path + 1;
+    return name;
+}
+
 static qn_status open_temporary(struct qni_file_out *f)
 {
-    const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path;
+    const char *name = file_name(f->path);
     int folder = (int)(name - f->path);
     size_t room = strlen(f->path) + 16;
     struct stat about;
