@@ -126,12 +126,19 @@ struct generation {
     struct candidate *scratch;   /* [V] */
 };
 
+bool qni_model_probabilities(const qn_model *m)
+{
+    const struct qni_value *y = qni_value_get(m->g, m->output[0]);
+
+    return y->kind == QNI_VALUE_NODE && m->g->node[y->node].op == &qni_op_softmax &&
+           !((const struct qni_softmax *)m->g->node[y->node].attr)->log;
+}
+
 static qn_status check_model(struct generation *g)
 {
     qn_shape in, out;
     qn_dtype dtype;
     char a[160], b[160];
-    const struct qni_value *y;
     qn_status st;
 
     if (!g->m->compiled)
@@ -144,9 +151,7 @@ static qn_status check_model(struct generation *g)
                          qn_dtype_name(dtype), qni_shape_text(&in, a, sizeof(a)), qni_shape_text(&out, b, sizeof(b)));
     g->T = in.dim[1];
     g->V = out.dim[2];
-    y = qni_value_get(g->m->g, g->m->output[0]);
-    g->probabilities = y->kind == QNI_VALUE_NODE && g->m->g->node[y->node].op == &qni_op_softmax &&
-                       !((const struct qni_softmax *)g->m->g->node[y->node].attr)->log;
+    g->probabilities = qni_model_probabilities(g->m);
     return QN_OK;
 }
 

@@ -154,6 +154,11 @@ void qni_notes_free(qn_model *m);
 qn_status qni_history_add(qn_model *m, const qn_logs *logs);
 void qni_history_free(qn_model *m);
 
+/* ---- generate.c ---- */
+
+/* Output 0 has been through a softmax; else it is logits. */
+bool qni_model_probabilities(const qn_model *m);
+
 /* ---- preps.c ---- */
 
 void qni_preps_free(qn_model *m);
