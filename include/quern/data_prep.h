@@ -76,6 +76,24 @@ QN_API const char *qn_prep_class(const qn_prep *prep, int i);
  */
 QN_API qn_status qn_prep_text(qn_prep **out, const qn_tokenizer *tokenizer, int64_t length, const qn_pad_opt *pad);
 
+/**
+ * The same with a number of one's own before a text's numbers, and one behind them, before they are padded or cut: where a
+ * sentence begins and ends, for models that write sentences. As qn_prep_text() otherwise.
+ *
+ * @param begin  0: none; qn_tokenizer_size() and above are no words
+ * @param end    likewise
+ *
+ * @retval QN_E_ARG  also: begin or end is negative
+ */
+QN_API qn_status qn_prep_text_marked(qn_prep **out, const qn_tokenizer *tokenizer, int64_t length, const qn_pad_opt *pad,
+                                     int32_t begin, int32_t end);
+
+/** The number before texts; 0 where there is none, and for other preparations and NULL. Threads: any. */
+QN_API int32_t qn_prep_text_begin(const qn_prep *prep);
+
+/** The number behind texts; 0 likewise. Threads: any. */
+QN_API int32_t qn_prep_text_end(const qn_prep *prep);
+
 /** The tokenizer of QN_PREP_TEXT, lent by the preparation; NULL for others. Threads: any. */
 QN_API const qn_tokenizer *qn_prep_tokenizer(const qn_prep *prep);
 

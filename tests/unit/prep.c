@@ -122,6 +122,40 @@ static void text_as_numbers(void)
     }
 }
 
+/* A number of its own before and behind each text. */
+static void text_marked(void)
+{
+    static const char *const texts[] = {"a b b c c c"};
+    static const int32_t both[LENGTH] = {5, 2, 3, 6, 0, 0}, cut[LENGTH] = {5, 2, 2, 2, 2, 2};
+    const qn_pad_opt behind = {.pad_behind = true, .cut_behind = true};
+    qn_tokenizer *t = NULL;
+    qn_prep *p = NULL, *copy;
+    int32_t row[LENGTH];
+    char text[96];
+
+    CHECK_OK(qn_tokenizer_create(&t, &(qn_tokenizer_opt){.unknown = "<?>"}));
+    CHECK_OK(qn_tokenizer_fit(t, texts, 1));
+    CHECK_OK(qn_prep_text_marked(&p, t, LENGTH, &behind, 5, 6));
+    copy = again(p);
+    CHECK_OK(qn_prep_run(copy, &(qn_raw){.text = "c b"}, row));
+    CHECK(!memcmp(row, both, sizeof(row)));
+    CHECK_OK(qn_prep_run(copy, &(qn_raw){.text = "c c c c c c c"}, row));
+    CHECK(!memcmp(row, cut, sizeof(row)));
+    CHECK_OK(qn_prep_run(copy, &(qn_raw){.text = ""}, row));
+    CHECK(row[0] == 5 && row[1] == 6 && row[2] == 0);
+    CHECK(qn_prep_text_begin(copy) == 5 && qn_prep_text_end(copy) == 6 && !qn_prep_text_begin(NULL));
+    CHECK_STR(qn_prep_describe(p, text, sizeof(text)),
+              "text as 6 words of 5, padded behind and cut behind, begun by 5, ended by 6");
+    qn_prep_release(&copy);
+    qn_prep_release(&p);
+    CHECK_OK(qn_prep_text_marked(&p, t, LENGTH, &behind, 0, 6));
+    CHECK_OK(qn_prep_run(p, &(qn_raw){.text = "c b"}, row));
+    CHECK(row[0] == 2 && row[2] == 6 && !qn_prep_text_begin(p));
+    qn_prep_release(&p);
+    CHECK_STATUS(qn_prep_text_marked(&p, t, LENGTH, &behind, -1, 6), QN_E_ARG, "-1 begins");
+    qn_tokenizer_destroy(&t);
+}
+
 /* ---- datasets ---- */
 
 static void datasets(void)
@@ -219,6 +253,7 @@ static void broken(void)
         {"{\"kind\":\"classes\",\"classes\":[\"a\",\"b\",\"a\"]}", QN_E_FORMAT, "twice"},
         {"{\"kind\":\"text\",\"length\":0}", QN_E_FORMAT, "length"},
         {"{\"kind\":\"text\",\"length\":4,\"pad_behind\":true,\"cut_behind\":true,\"value\":0}", QN_E_FORMAT, "tokenizer"},
+        {"{\"kind\":\"text\",\"length\":4,\"pad_behind\":true,\"cut_behind\":true,\"value\":0,\"end\":0}", QN_E_FORMAT, "end"},
         {"{\"kind\":\"text\",\"length\":4,\"pad_behind\":true,\"cut_behind\":true,\"value\":0,\"tokenizer\":"
          "{\"quern.tokenizer\":1,\"kind\":\"words\",\"limit\":0,\"filters\":\"\",\"keep_case\":false,\"join_ideographs\":false,"
          "\"words\":[\"a\"],\"counts\":[]}}", QN_E_FORMAT, "counts"},
@@ -236,6 +271,7 @@ int main(void)
 {
     test_run("prep: classes by name", classes);
     test_run("prep: texts as numbers", text_as_numbers);
+    test_run("prep: texts with a beginning and an end", text_marked);
     test_run("prep: datasets are finished sample by sample", datasets);
     test_run("prep: a model's file keeps them", models);
     test_run("prep: broken JSON is refused with its place", broken);
