@@ -1,7 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * The self-test of a device with a helper program that plays parts (helper.c), and, where there is PoCL, the true one on a driver
- * that is broken on purpose (icd/wrap.c). Arguments: the part player, the true helper, the broken driver. */
+ * The self-test of a device with a helper program that plays parts: helper.c, whose path is the argument. */
 #include "device/qualify.h"
 #include "ops/gemm/gemm.h"
 #include "test.h"

@@ -442,6 +442,22 @@ static void text(void)
     command_free(&r);
 }
 
+/* "...: 93 launches and 1.234 ms a run on the device, 3 runs", then lines of which each says how many of these are its
+ * own: a layer of 28 steps makes some once a step, and the run still counts once. */
+static void profiled_runs(const char *text)
+{
+    const char *head = strstr(text, "lstm512 train, batch 1: "), *line = head;
+    long launches = 0, runs = 0, sum = 0, own;
+
+    CHECK(head && sscanf(head, "lstm512 train, batch 1: %ld launches and %*f ms a run on the device, %ld runs", &launches,
+                         &runs) == 2);
+    for (int i = 0; line && *line != '\n' && (line = strchr(line, '\n')); i++)
+        if (*++line && i && sscanf(line, "%*f %*f %ld", &own) == 1)
+            sum += own;
+    CHECK(runs >= 1 && runs < 28);
+    CHECK(sum > 2 * 28 && sum <= launches);
+}
+
 static void bench(void)
 {
     struct command_result r;
@@ -461,6 +477,9 @@ static void bench(void)
     command_free(&r);
     command_run(&r, "bench cnn --batch 2 --runs 1 --seconds 0 --profile", 0);
     CHECK(strstr(r.out, "cnn train, batch 2: ") && strstr(r.out, "conv2d_backward_filter"));
+    command_free(&r);
+    command_run(&r, "bench lstm512 --batch 1 --runs 1 --seconds 0 --profile", 0);
+    profiled_runs(r.out);
     command_free(&r);
     command_run(&r, "bench memory --batch 2 --json", 0);
     if (r.code == 0) {
