@@ -323,11 +323,16 @@ static void all_there(const void *count)
     CHECK_INT(*(const int *)count, 93);
 }
 
-int main(void)
+/* Argument: an algorithm of attention, which is used wherever it applies; else each problem's own. */
+int main(int argc, char **argv)
 {
-    char folder[256];
+    char folder[256], algo[64];
     int n;
 
+    if (argc > 1) {
+        snprintf(algo, sizeof(algo), "attention=%s", argv[1]);
+        setenv("QUERN_ALGO", algo, 1);
+    }
     if (!onnx_unpack(folder)) {
         test_run("node tests", absent);
         return test_end();
