@@ -282,8 +282,13 @@ static void rows_and_inspect(void)
     CHECK(strstr(r.err, "skipped: ") && strstr(r.err, "1 skipped"));
     command_free(&r);
     command_run(&r, line("predict %s %s", file("a.qn"), file("raw.csv")), 1);
-    CHECK(strstr(r.err, "how its inputs are prepared"));
+    CHECK(strstr(r.err, "raw.csv: neither PNG nor JPEG"));
     command_free(&r);
+#if QND_PNG
+    command_run(&r, line("predict %s %s --json", file("a.qn"), TEST_SOURCE_DIR "/tests/fixtures/media/grey.png"), 0);
+    CHECK(strstr(r.out, "grey.png\",\"classes\":[{\"class\":"));
+    command_free(&r);
+#endif
     command_run(&r, line("inspect %s --json", file("c.qn"), ""), 0);
     j = command_line_json(r.out, 0);
     CHECK_INT(command_number(j, "epochs"), 15);
@@ -434,6 +439,9 @@ static void text(void)
     CHECK(strstr(r.err, "not of the vocabulary"));
     command_free(&r);
     write_file(file("short.txt"), "too short");
+    command_run(&r, line("predict %s %s", file("gpt.qn"), file("text.txt")), 1);
+    CHECK(strstr(r.err, "how its inputs are prepared"));
+    command_free(&r);
     command_run(&r, line("train gpt --data text:%s%s", file("short.txt"), ""), 1);
     CHECK(strstr(r.err, "QN_E_FORMAT"));
     command_free(&r);

@@ -204,9 +204,19 @@ static qn_status open_csv_table(struct dataset *out, const struct task *t, const
 static qn_status open_parts(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train)
 {
     qn_status st = open_named(&out->test, out->ctx, o, "test");
+    const qn_shape *s;
+    int at = 0;
 
     (void)t;
-    return st || !train ? st : open_named(&out->train, out->ctx, o, "train");
+    if (st || (train && (st = open_named(&out->train, out->ctx, o, "train"))))
+        return st;
+    s = &find_field(out->test, QN_FIELD_INPUT, &at)->shape;
+    if (o->model || s->rank != 3)
+        return QN_OK;
+    /* The files hold samples; a picture from elsewhere becomes one like this. */
+    return qn_prep_image(&out->input, out->ctx,
+                         &(qn_prep_image_opt){ .height = (int)s->dim[0], .width = (int)s->dim[1], .channels = (int)s->dim[2],
+                                               .fit = QN_FIT_PAD, .antialias = true });
 }
 
 static const struct source sources[] = {
