@@ -69,7 +69,7 @@ static qn_status get_logs(qn_logs *logs, const struct qni_json_at *at)
             return qni_json_error(&child, "too many numbers, or too long a name");
         if ((st = qni_json_double(&child, &logs->value[logs->n])))
             return st;
-        strcpy(logs->name[logs->n++], qni_json_key(&child));
+        snprintf(logs->name[logs->n++], sizeof(logs->name[0]), "%s", qni_json_key(&child));
     }
     return QN_OK;
 }

@@ -79,8 +79,8 @@ static void train(void)
     command_run(&r, line("train mlp --data digits --epochs 2 --json%s%s", "", ""), 0);
     CHECK_INT(command_lines(r.out), 3);
     for (int i = 0; i < 2; i++)
-        check_line(r.out, i, "event epoch loss accuracy val_loss val_accuracy samples_per_s");
-    check_line(r.out, 2, "event test_loss test_accuracy seconds steps device_peak_bytes device");
+        check_line(r.out, i, "event epoch loss accuracy val_loss val_accuracy samples_per_s waited");
+    check_line(r.out, 2, "event test_loss test_accuracy seconds waited skipped steps device_peak_bytes device");
     CHECK(strstr(r.out, "{\"event\":\"epoch\",\"epoch\":1,\"loss\":") == r.out);
     CHECK_STR(r.err, "");
     command_free(&r);
