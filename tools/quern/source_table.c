@@ -94,7 +94,7 @@ static qn_status make_target(struct table *t)
 {
     if (t->o->model) {
         t->d->target = qn_prep_retain(qn_model_prep(t->o->model, QN_FIELD_TARGET, 0));
-        return t->d->target ? QN_OK : qn_error_set(QN_E_ARG, "the model was not trained on a table");
+        return t->d->target ? QN_OK : qn_error_set(QN_E_SHAPE, "the model was not trained on a table");
     }
     return t->o->number ? QN_OK : class_names(t);
 }
@@ -175,7 +175,7 @@ static qn_status make_input(struct table *t)
 
     if (t->o->model) {
         t->d->input = qn_prep_retain(saved);
-        return qn_prep_columns(saved) ? QN_OK : qn_error_set(QN_E_ARG, "the model was not trained on a table");
+        return qn_prep_columns(saved) ? QN_OK : qn_error_set(QN_E_SHAPE, "the model was not trained on a table");
     }
     return qn_prep_table(&t->d->input, t->cells, t->row[0], t->rows[0], &(qn_prep_table_opt){ .label = t->label });
 }
