@@ -213,6 +213,22 @@ QN_API int64_t qn_model_records(const qn_model *m);
 /** One of them, lent until the next epoch; NULL where there is none. */
 QN_API const qn_record *qn_model_record(const qn_model *m, int64_t i);
 
+/**
+ * Draw losses, metrics and learning rate by epoch. gnuplot does it, a program of its own that is sought on the PATH.
+ *
+ * @param m     borrowed
+ * @param path  ends in .svg or .png; replaced when the picture is complete
+ *
+ * @retval QN_OK             drawn
+ * @retval QN_E_ARG          m or path is NULL, or path ends otherwise
+ * @retval QN_E_STATE        no epoch is recorded
+ * @retval QN_E_UNSUPPORTED  gnuplot is not there
+ * @retval QN_E_IO           the file cannot be written, or gnuplot failed: the message has its last line
+ *
+ * Threads: one per model.
+ */
+QN_API qn_status qn_history_plot(const qn_model *m, const char *path);
+
 /** Free a history; accepts NULL. */
 QN_API void qn_history_free(qn_history **h, qn_model *m);
 

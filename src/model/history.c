@@ -16,6 +16,13 @@ const qn_record *qn_model_record(const qn_model *m, int64_t i)
     return i >= 0 && i < qn_model_records(m) ? &m->record[i] : NULL;
 }
 
+double qni_history_rate(const qn_model *m, const qn_record *r)
+{
+    const int64_t step = m->epoch > 0 ? (int64_t)((double)m->step / (double)m->epoch * (double)r->epoch) : 0;
+
+    return (double)r->lr * qn_schedule_factor(&m->optimizer.schedule, step);
+}
+
 static qn_status add(qn_model *m, const qn_record *r)
 {
     qn_status st;

@@ -153,6 +153,8 @@ void qni_notes_free(qn_model *m);
 /* The epoch that has ended. */
 qn_status qni_history_add(qn_model *m, const qn_logs *logs);
 void qni_history_free(qn_model *m);
+/* The learning rate after an epoch, with the schedule's factor; epochs are taken to have had equally many steps. */
+double qni_history_rate(const qn_model *m, const qn_record *r);
 
 /* ---- generate.c ---- */
 

@@ -314,6 +314,9 @@ static void recorded(qn_model *m, const qn_history *h)
             CHECK(a->logs.value[k] == h->epoch[i].value[k] && b->logs.value[k] == a->logs.value[k]);
         }
     }
+    CHECK_STATUS(qn_history_plot(NULL, "a.svg"), QN_E_ARG, "m or path");
+    CHECK_STATUS(qn_history_plot(copy, NULL), QN_E_ARG, "m or path");
+    CHECK_STATUS(qn_history_plot(copy, "a.gif"), QN_E_ARG, "a.gif: curves are drawn as .svg or .png");
     qn_model_destroy(&copy);
 }
 
