@@ -5,8 +5,7 @@
 
 #include "quern.h"
 
-/* Bytes of the UTF-8 character at s, or 0 when it is none. */
-static int character(const unsigned char *s)
+int utf8_character(const unsigned char *s)
 {
     unsigned code;
     int n;
@@ -35,7 +34,7 @@ static void quote(FILE *out, const char *text)
 
     putc('"', out);
     while (*s) {
-        int n = character(s);
+        int n = utf8_character(s);
         size_t e = 0;
 
         while (e < sizeof(escapes) / sizeof(escapes[0]) && (unsigned char)escapes[e][0] != *s)

@@ -93,5 +93,7 @@ void json_int(struct json *j, const char *key, int64_t value);
 void json_uint(struct json *j, const char *key, uint64_t value);
 void json_real(struct json *j, const char *key, double value);      /* seven digits at most; null when not finite */
 void json_bool(struct json *j, const char *key, bool value);
+/* Bytes of the UTF-8 character at s, or 0 when it is none. */
+int utf8_character(const unsigned char *s);
 
 #endif

@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "models.h"
+#include "page.h"
 
 struct job {
-    const char *model, *device, *save, *resume, *target;
+    const char *model, *device, *save, *resume, *report, *target;
     struct dataset_options data;
     int64_t epochs, batch, seed;
     double lr;
@@ -26,6 +26,7 @@ struct state {
     struct dataset data;
     qn_model *m;
     qn_history *history;
+    struct page *page; /* NULL: none is asked for */
 };
 
 /* An object of the numbers in logs; prefix goes before their names. */
@@ -177,7 +178,7 @@ static qn_status fit(struct state *s)
 {
     const struct job *job = s->job;
     int64_t done = qn_model_epochs(s->m);
-    qn_callback callbacks[3] = { signals_callback() };
+    qn_callback callbacks[4] = { signals_callback() };
     int n = 1, saver = 0;
     qn_status st = QN_OK;
 
@@ -189,6 +190,8 @@ static qn_status fit(struct state *s)
     }
     if (job->json)
         callbacks[n++] = (qn_callback){ .call = print_epoch };
+    if (s->page)
+        callbacks[n++] = page_callback(s->page);
     if (job->save) {
         saver = n;
         st = qn_checkpoint(&callbacks[n++], s->m, job->save, NULL);
@@ -304,20 +307,29 @@ static qn_status note_device(const struct state *s)
     return qn_model_set_note(s->m, "trained on", text);
 }
 
+static qn_status open_page(struct state *s)
+{
+    const struct job *job = s->job;
+
+    return page_open(&s->page, &(struct page_run){ .m = s->m, .device = &s->device, .data = &s->data, .path = job->report,
+                                                   .data_name = job->data.name, .batch = job->batch, .epochs = job->epochs,
+                                                   .model_name = job->model ? job->model : qn_model_note(s->m, "task") });
+}
+
 static qn_status train(struct state *s)
 {
     const struct job *job = s->job;
     qn_logs test = { 0 };
     qn_status st;
 
-    if (job->save && (st = check_save(job->save)))
+    if ((job->save && (st = check_save(job->save))) || (job->report && (st = check_save(job->report))))
         return st;
     if ((st = open_device(&s->ctx, &s->dev, job->device)) || (st = qn_device_get_info(s->dev, &s->device)) ||
         (st = prepare(s)))
         return st;
     if (!job->json && !job->quiet && (st = show_start(s)))
         return st;
-    if ((st = note_device(s)))
+    if ((st = note_device(s)) || (job->report && (st = open_page(s))))
         return st;
     signals_begin(s->m);
     st = fit(s);
@@ -327,6 +339,8 @@ static qn_status train(struct state *s)
         st = qn_model_save(s->m, job->save);
     if (!st && !signals_caught())
         st = task_evaluate(s->m, job->task, &s->data, (int)job->batch, &test);
+    if (!st && s->page)
+        st = page_end(s->page, signals_caught() ? NULL : &test);
     if (st == QN_E_CANCELLED && signals_caught())
         st = QN_OK;
     signals_end();
@@ -380,6 +394,7 @@ static int run(int argc, char **argv)
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
         { "save", OPTION_TEXT, &job.save, "FILE", "keep the model here, after every epoch and at the end" },
         { "resume", OPTION_TEXT, &job.resume, "FILE", "go on with a saved model; MODEL may be left out" },
+        { "report", OPTION_TEXT, &job.report, "FILE.html", "a page that shows the run, written anew after every epoch" },
         { "label", OPTION_TEXT, &job.data.label, "COLUMN",
           "csv: the label's, by number from 1 or name; else the last" },
         { "target", OPTION_TEXT, &job.target, "KIND", "csv: the label is a class or a number" },
@@ -415,6 +430,7 @@ static int run(int argc, char **argv)
         code = report("train", st);
     else if (signals_caught())
         code = EXIT_SIGNAL + signals_caught();
+    page_close(&s.page);
     qn_history_free(&s.history, s.m);
     qn_model_destroy(&s.m);
     dataset_close(&s.data);
