@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
-"""The pages of quern train --report: well-formed, alone, and in agreement with what the command says elsewhere.
+"""The pages of quern train --report and quern report: well-formed, alone, and in agreement with what the command says elsewhere.
 
 usage: report.py QUERN
 """
@@ -92,6 +92,34 @@ def digits():
     assert pictures(root, "mistakes") == 12 and pictures(root, "filters") == 32
     assert root.find(".//meta[@http-equiv]") is None and "ended" in words(root.find(".//h1"))
     assert sorted(os.listdir(".")) == ["m.qn", "p.html"]
+
+
+def saved():
+    """The page of the saved model says the same of the test part, and of the past."""
+    run("report", "m.qn", "--data", "digits", "--output", "s.html")
+    a, b = read("p.html"), read("s.html")
+    for name in ("confusion", "history"):
+        assert rows(a, name) == rows(b, name)
+    for name in ("mistakes", "filters", "model"):
+        x, y = (r.find(f".//div[@class='{name}']") for r in (a, b))
+        assert ET.tostring(x) == ET.tostring(y) and len(x) > 2
+    os.unlink("s.html")
+
+
+def failing():
+    """A run whose model can no longer be saved."""
+    os.mkdir("here")
+    p = subprocess.Popen([QUERN, "train", "mlp", "--data", "digits", "--epochs", "1000", "--quiet", "--save", "here/m.qn",
+                          "--report", "f.html"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    end = time.time() + 100
+    while not os.path.exists("f.html") and p.poll() is None and time.time() < end:
+        time.sleep(0.02)
+    os.rename("here", "gone")
+    why = p.communicate()[1].strip().removeprefix("quern train: QN_E_IO: ")
+    root = read("f.html")
+    assert p.returncode == 1 and "failed" in words(root.find(".//h1")) and why and why in words(root), why
+    assert root.find(".//meta[@http-equiv]") is None
+    shutil.rmtree("gone")
 
 
 def curves():
@@ -202,6 +230,8 @@ def test(name, function):
 with tempfile.TemporaryDirectory(prefix="quern-report-") as folder:
     os.chdir(folder)
     test("a network on digits, in agreement with inspect and evaluate", digits)
+    test("quern report says the same of the saved model", saved)
+    test("a run that fails", failing)
     test("curves by gnuplot", curves)
     test("hostile names of a class and a file", hostile)
     test("without gnuplot", without_gnuplot)

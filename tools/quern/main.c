@@ -5,8 +5,8 @@
 #include "quern.h"
 
 static const struct command *const commands[] = {
-    &command_train, &command_evaluate, &command_predict, &command_generate, &command_inspect, &command_bench, &command_devices,
-    &command_ops,
+    &command_train, &command_evaluate, &command_predict, &command_generate, &command_inspect, &command_report, &command_bench,
+    &command_devices, &command_ops,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -42,9 +42,13 @@ static void show_facts(struct qni_text *t, const struct page_run *r, const qn_lo
     qni_text_add(t, "<table id=\"facts\">\n");
     html_fact(t, "Model", r->model_name);
     html_fact(t, "Data", r->data_name);
-    snprintf(text, sizeof(text), "%lld to train on, %lld to test with", (long long)qn_dataset_samples(r->data->train),
-             (long long)qn_dataset_samples(r->data->test));
+    if (r->data->train)
+        snprintf(text, sizeof(text), "%lld to train on, %lld to test with", (long long)qn_dataset_samples(r->data->train),
+                 (long long)qn_dataset_samples(r->data->test));
+    else
+        snprintf(text, sizeof(text), "%lld to test with", (long long)qn_dataset_samples(r->data->test));
     html_fact(t, "Samples", text);
+    html_fact(t, "Trained on", r->data->train ? NULL : qn_model_note(r->m, "trained on"));
     html_fact(t, "Device", r->device->name);
     html_fact(t, "Platform", r->device->platform);
     html_fact(t, "Driver", r->device->driver);
@@ -142,13 +146,15 @@ static qn_status show_kernels(struct qni_text *t, const struct page_run *r)
 
 /* ---- the page ---- */
 
-enum when { RUNNING, ENDED, INTERRUPTED };
+enum when { RUNNING, ENDED, INTERRUPTED, FAILED };
 
-static qn_status write_page(struct page *p, enum when when, const qn_logs *test)
+/* why: it failed, or NULL. */
+static qn_status write_page(struct page *p, enum when when, const qn_logs *test, const char *why)
 {
-    static const char *const words[] = { "running", "ended", "ended early" };
+    static const char *const words[] = { "running", "ended", "ended early", "failed" };
     struct qni_text t = { .ctx = p->ctx };
     const struct page_run *r = &p->run;
+    const bool over = when == ENDED || when == INTERRUPTED;
     qn_status st = QN_OK;
 
     qni_text_add(&t, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n");
@@ -157,16 +163,18 @@ static qn_status write_page(struct page *p, enum when when, const qn_logs *test)
     html_element(&t, "title", "%s on %s", r->model_name ? r->model_name : "a model", r->data_name);
     qni_text_add(&t, "<style>%s</style>\n</head>\n<body>\n", style);
     html_element(&t, "h1", "%s on %s, %s", r->model_name ? r->model_name : "A model", r->data_name, words[when]);
+    if (why)
+        html_element(&t, "p", "%s", why);
     show_facts(&t, r, test);
     show_curves(&t, p);
     show_history(&t, r->m);
     if (when == ENDED && (st = page_test(&t, r)))
         goto done;
     page_layers(&t, r->m);
-    if (when != RUNNING && (st = page_filters(&t, r->m)))
+    if (over && (st = page_filters(&t, r->m)))
         goto done;
     show_preparation(&t, r);
-    if (when != RUNNING && (st = show_kernels(&t, r)))
+    if (over && (st = show_kernels(&t, r)))
         goto done;
     qni_text_add(&t, "</body>\n</html>\n");
     if (!(st = t.status))
@@ -212,7 +220,7 @@ qn_status page_open(struct page **out, const struct page_run *run)
         return st;
     p->run = *run;
     p->ctx = ctx;
-    if ((st = write_page(p, RUNNING, NULL)))
+    if ((st = write_page(p, RUNNING, NULL, NULL)))
         page_close(&p);
     *out = p;
     return st;
@@ -228,7 +236,7 @@ static qn_status call(void *user, qn_model *m, const qn_progress *progress, bool
         return QN_OK;
     if (p->drawn <= 0.0 || qni_now() - p->drawn > DRAW_EVERY)
         draw(p);
-    return write_page(p, RUNNING, NULL);
+    return write_page(p, RUNNING, NULL, NULL);
 }
 
 qn_callback page_callback(struct page *p)
@@ -239,7 +247,16 @@ qn_callback page_callback(struct page *p)
 qn_status page_end(struct page *p, const qn_logs *test)
 {
     draw(p);
-    return write_page(p, test ? ENDED : INTERRUPTED, test);
+    return write_page(p, test ? ENDED : INTERRUPTED, test, NULL);
+}
+
+qn_status page_fail(struct page *p, qn_status st)
+{
+    char why[1024];
+
+    snprintf(why, sizeof(why), "%s", qn_last_error());
+    write_page(p, FAILED, NULL, why);
+    return qn_error_set(st, why);
 }
 
 void page_close(struct page **p)

@@ -1,7 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * A page that shows a run, for quern train --report: one file that loads nothing from elsewhere and needs no script. It is
- * well-formed XML as well as HTML. */
+ * A page that shows a run, for quern train --report and quern report: one file that loads nothing from elsewhere and needs no
+ * script. It is well-formed XML as well as HTML. */
 #ifndef QUERN_TOOL_PAGE_H
 #define QUERN_TOOL_PAGE_H
 
@@ -47,6 +47,8 @@ qn_status page_open(struct page **out, const struct page_run *run);
 qn_callback page_callback(struct page *p);
 /* The page of a run that has ended, with what the model makes of the test part. test NULL: it was interrupted. */
 qn_status page_end(struct page *p, const qn_logs *test);
+/* The page of a run that has failed with st, which is given back with its message. */
+qn_status page_fail(struct page *p, qn_status st);
 void page_close(struct page **p);
 
 /* ---- page_model.c ---- */

@@ -28,7 +28,7 @@ struct command {
 };
 
 extern const struct command command_bench, command_devices, command_evaluate, command_generate, command_inspect, command_ops,
-    command_predict, command_train;
+    command_predict, command_report, command_train;
 
 /* Print "quern NAME: STATUS: message" for the last error; the exit code that fits. */
 int report(const char *command, qn_status status);

@@ -339,13 +339,15 @@ static qn_status train(struct state *s)
         st = qn_model_save(s->m, job->save);
     if (!st && !signals_caught())
         st = task_evaluate(s->m, job->task, &s->data, (int)job->batch, &test);
-    if (!st && s->page)
-        st = page_end(s->page, signals_caught() ? NULL : &test);
+    if (!st && s->page && !signals_caught())
+        st = page_end(s->page, &test);
     if (st == QN_E_CANCELLED && signals_caught())
         st = QN_OK;
+    if (!st && s->page && signals_caught())
+        st = page_end(s->page, NULL);
     signals_end();
     if (st)
-        return st;
+        return s->page ? page_fail(s->page, st) : st;
     if (signals_caught())
         show_interrupted(s);
     else
