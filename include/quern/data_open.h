@@ -7,6 +7,7 @@
 
 #include <quern/data.h>
 #include <quern/data_table.h>
+#include <quern/data_text.h>
 
 QN_BEGIN_DECLS
 
@@ -18,6 +19,9 @@ QN_API qn_status qn_dataset_csv_gz(qn_dataset **out, const char *path, const qn_
 
 /** As qn_table_read(); a file that is compressed with gzip is read as well. */
 QN_API qn_status qn_table_gz(qn_table **out, const char *path, const qn_table_opt *opt);
+
+/** As qn_lines_read(); a file that is compressed with gzip is read as well. */
+QN_API qn_status qn_lines_gz(qn_lines **out, const char *path, const qn_lines_opt *opt);
 
 /** Options of qn_dataset_open(). */
 typedef struct qn_dataset_opt {

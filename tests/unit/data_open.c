@@ -280,6 +280,26 @@ static void members(void)
     CHECK_STATUS(qn_dataset_idx_gz(&ds, "/nowhere", NULL, NULL), QN_E_IO, "/nowhere: cannot be opened");
 }
 
+static void lines(void)
+{
+    static const char text[] = "Go.\tVa !\r\n\xc3\xa9t\xc3\xa9";
+    qn_lines *l = NULL;
+
+    for (int packed_too = 0; packed_too < 2; packed_too++) {
+        (packed_too ? write_gz : write_file)("lines.txt", text, sizeof(text) - 1);
+        CHECK_OK(qn_lines_gz(&l, in_dir("lines.txt"), NULL));
+        CHECK_INT(l->lines, 2);
+        CHECK_STR(l->line[0], "Go.\tVa !");
+        CHECK_STR(l->line[1], "\xc3\xa9t\xc3\xa9");
+        qn_lines_destroy(&l);
+        CHECK_STATUS(qn_lines_gz(&l, in_dir("lines.txt"), &(qn_lines_opt){.max_bytes = 8}), QN_E_FORMAT, "lines.txt");
+        CHECK(!l);
+    }
+    CHECK_STATUS(qn_lines_gz(NULL, "x", NULL), QN_E_ARG, "NULL");
+    CHECK_STATUS(qn_lines_gz(&l, NULL, NULL), QN_E_ARG, "NULL");
+    CHECK_STATUS(qn_lines_gz(&l, "/nowhere", NULL), QN_E_IO, "/nowhere");
+}
+
 int main(void)
 {
     char command[128];
@@ -297,6 +317,7 @@ int main(void)
         test_run_with(broken[i].name, is_broken, &broken[i]);
     test_run("gz: bombs", bombs);
     test_run("gz: several members", members);
+    test_run("gz: lines", lines);
     snprintf(command, sizeof(command), "rm -r %.60s", dir);
     return system(command) == 0 ? test_end() : 99;
 }

@@ -275,6 +275,29 @@ qn_status qn_dataset_csv_gz(qn_dataset **out, const char *path, const qn_csv_opt
     return st;
 }
 
+qn_status qn_lines_gz(qn_lines **out, const char *path, const qn_lines_opt *opt)
+{
+    struct qnd_file text = {.fd = -1};
+    qn_lines_opt o = {0};
+    qn_context *own = NULL;
+    qn_status st;
+
+    if (!out)
+        return qnd_error(QN_E_ARG, "out is NULL");
+    *out = NULL;
+    if (!path)
+        return qnd_error(QN_E_ARG, "path is NULL");
+    if (opt)
+        o = *opt;
+    if ((st = qnd_find_context(&own, &o.context)) != QN_OK)
+        return st;
+    if ((st = qnd_file_open(&text, o.context, path)) == QN_OK)
+        st = qn_lines_read_from(out, &text.reader, &o);
+    qnd_file_close(&text);
+    qn_context_destroy(&own);
+    return st;
+}
+
 qn_status qn_table_gz(qn_table **out, const char *path, const qn_table_opt *opt)
 {
     struct qnd_file text = {.fd = -1};
