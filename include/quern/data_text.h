@@ -220,7 +220,7 @@ typedef struct qn_bleu {
  * @retval QN_E_FORMAT       a text is not UTF-8
  * @retval QN_E_HOST_MEMORY  out of memory
  *
- * Threads: any.  Source: Papineni et al. 2002; agrees with sacrebleu 2.6, BLEU, tokenize 13a, wherever each run matches once.
+ * Threads: any.  Source: Papineni et al. 2002; agrees with sacrebleu 2.6, BLEU, tokenize 13a, where runs of each length match.
  */
 QN_API qn_status qn_text_bleu(qn_bleu *out, const char *const *text, const char *const *reference, int references,
                               int64_t texts);
