@@ -118,6 +118,22 @@ static void bad_visits(void)
     refused("train recsys --data msweb --data-dir /nowhere", "QN_E_IO", "/nowhere/msweb/anonymous-msweb.data");
 }
 
+static void bad_pairs(void)
+{
+    write_text("%/pairs.txt", "Go.\tVa !\nno translation here\n");
+    write_text("%/half.txt", "Go.\t\tVa !\n");
+    write_text("%/empty.txt", "");
+    write_text("%/mark.txt", "Go.\tVa\xa0!\n");
+    refused("train translate --data pairs:/nowhere.txt", "QN_E_IO", "/nowhere.txt");
+    refused("train translate --data pairs:%/pairs.txt", "QN_E_FORMAT", "pairs.txt:2: expected a sentence, a TAB and its");
+    refused("train translate --data pairs:%/half.txt", "QN_E_FORMAT", "half.txt:1: expected");
+    refused("train translate --data pairs:%/empty.txt", "QN_E_FORMAT", "there is no pair");
+    refused("train translate --data pairs:%/mark.txt", "QN_E_FORMAT", "UTF-8");
+    refused("train cnn --data pairs:%/half.txt", "QN_E_SHAPE", "use translate");
+    refused("train translate --data digits", "QN_E_SHAPE", "pairs:FILE");
+    refused("train translate --data fra-eng --data-dir /nowhere", "QN_E_IO", "/nowhere/fra-eng/fra.txt.gz");
+}
+
 static void bad_sentences(void)
 {
     write_text("%/empty.txt", "");
@@ -249,6 +265,25 @@ static void visits(void)
     refused("evaluate %/v.qn --data digits", "QN_E_SHAPE", "the model takes [20]");
 }
 
+/* A few sentences by heart. */
+static void pairs(void)
+{
+    char text[4096] = "";
+
+    for (int i = 0; i < 60; i++)
+        sprintf(text + strlen(text), "%s %d times\t%s vite %d fois !\n", i % 2 ? "run" : "go", i / 2 % 10,
+                i % 2 ? "cours" : "va", i / 2 % 10);
+    write_text("%/pairs.tsv", text);
+    CHECK(result("train translate --data pairs:%/pairs.tsv --split 0.1 --epochs 60 --batch 8 --json --save %/t.qn", 60,
+                 "test_bleu") >= 0);
+    CHECK(result("evaluate %/t.qn --data pairs:%/pairs.tsv --json", 0, "bleu") > 50);
+    write_text("%/said.txt", "go 3 times\nrun 5 times\n");
+    says("predict %/t.qn %/said.txt", "said.txt:2: cours vite ");
+    says("predict %/t.qn %/said.txt --beam 3 --json", "\"text\":\"va vite ");
+    refused("predict %/t.qn --data pairs:%/pairs.tsv", "QN_E_UNSUPPORTED", "INPUT");
+    refused("evaluate %/t.qn --data digits", "QN_E_SHAPE", "2");
+}
+
 static int clear(const char *path, const struct stat *about, int kind, struct FTW *where)
 {
     (void)about, (void)kind, (void)where;
@@ -264,12 +299,14 @@ int main(int argc, char **argv)
     if (!mkdtemp(folder))
         return 1;
     test_run("raw: broken sentences are refused in a line", bad_sentences);
+    test_run("raw: broken pairs of sentences are refused in a line", bad_pairs);
     test_run("raw: broken recordings are refused in a line", bad_recordings);
     test_run("raw: broken logs of visits are refused in a line", bad_visits);
     if (argc > 2) {
         test_run("raw: sentences, from a file to predictions", sentences);
         test_run("raw: Chinese, from a file to predictions", chinese);
         test_run("raw: recordings, from files to predictions", recordings);
+        test_run("raw: translations, from a file to predictions", pairs);
         test_run("raw: visits, from a file to predictions", visits);
     }
     nftw(folder, clear, 8, FTW_DEPTH | FTW_PHYS);

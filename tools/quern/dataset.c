@@ -185,6 +185,10 @@ static qn_status describe(struct dataset *d, qn_context *ctx)
         return qn_text_encode(d->vocabulary, d->vocabulary, NULL, 0, &d->classes);
     if (!target || target->dtype != QN_I32)
         return QN_OK;
+    if (d->second) { /* words and pairs, and the two that begin and end sentences */
+        d->classes = qn_tokenizer_size(qn_prep_tokenizer(d->target)) + 2;
+        return QN_OK;
+    }
     if (qn_prep_class_count(d->target) || qn_dataset_classes(d->test)) {
         d->classes = qn_prep_class_count(d->target) ? qn_prep_class_count(d->target) : qn_dataset_classes(d->test);
         return QN_OK;
@@ -230,6 +234,8 @@ static const struct source sources[] = {
     { "flowers", source_image_set },
     { "lines:", source_lines },
     { "sounds:", source_sounds },
+    { "pairs:", source_pairs },
+    { "fra-eng", source_pairs },
     { "events:", source_events },
     { "msweb", source_events },
 };
@@ -271,6 +277,7 @@ void dataset_close(struct dataset *d)
     qn_dataset_close(&d->train);
     qn_dataset_close(&d->test);
     qn_prep_release(&d->input);
+    qn_prep_release(&d->second);
     qn_prep_release(&d->target);
     if (d->ctx)
         qn_context_free(d->ctx, d->report_owned);

@@ -32,6 +32,7 @@ struct dataset_options {
 
 struct dataset {
     qn_dataset *train, *test; /* train NULL when it was not asked for */
+    qn_prep *second;          /* of a second input; NULL: there is none */
     qn_prep *input, *target;  /* given to a new model; NULL where the samples are what the files hold */
     qn_shape sample;          /* of the input */
     int64_t classes;          /* 0: a number; of a text: characters */
@@ -55,6 +56,9 @@ qn_status source_image_set(struct dataset *out, const struct task *t, const stru
 qn_status source_events(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 qn_status source_lines(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 qn_status source_sounds(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+
+/* source_pairs.c: "pairs:FILE" and "fra-eng". */
+qn_status source_pairs(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
 
 /* source_table.c: "csv:FILE" and "arff:FILE", and sets by name. */
 qn_status source_csv(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
@@ -121,6 +125,7 @@ struct task {
     const qn_image_augment_opt *augment; /* of pictures, in training; NULL: none */
     const struct task_words *words; /* NULL: it reads no sentences */
     const struct task_sound *sound; /* NULL: it takes no recordings */
+    bool pairs;              /* it reads sentences and their translations */
 };
 
 /* The names, separated by ", ". */
@@ -144,6 +149,13 @@ extern const struct task task_gpt, task_lstm_char;                              
 extern const struct task task_recsys, task_recsys_attention;                                    /* task_recsys.c */
 extern const struct task task_text, task_text_cnn, task_text_transformer;                       /* task_text.c */
 extern const struct task task_speech, task_speech_cnn;                                          /* task_speech.c */
+extern const struct task task_translate;                                                        /* task_translate.c */
+
+/* Does a model write sentences? */
+bool translates(const qn_model *m);
+/* The sentences for n sources, [n] of input 0; each from qn_context_alloc, also after an error, when some are NULL. width: of the
+ * beam; 1: greedy. */
+qn_status translate(char **text, qn_context *ctx, qn_model *m, const void *source, int64_t n, int width);
 
 /* ---- inputs.c: things to predict for, as they come ---- */
 

@@ -93,7 +93,7 @@ struct job {
     const char *const *path; /* [paths] things to predict for */
     int paths;
     struct dataset_options data;
-    int64_t batch, top, count;
+    int64_t batch, top, count, beam;
     bool json;
 };
 
@@ -211,6 +211,39 @@ static void free_names(struct state *s, const struct job *job)
     }
 }
 
+static void show_translation(const struct job *job, const char *name, const char *text)
+{
+    struct json j = { .out = stdout };
+
+    if (!job->json) {
+        printf("%s: %s\n", name, text);
+        return;
+    }
+    json_object(&j, NULL);
+    json_text(&j, "input", name);
+    json_text(&j, "text", text);
+    json_object_end(&j);
+}
+
+static qn_status translate_batch(struct state *s, const struct job *job, int64_t n)
+{
+    char **text = qn_context_alloc(s->ctx, ((size_t)n + 1) * sizeof(*text));
+    qn_status st;
+
+    if (!text)
+        return QN_E_HOST_MEMORY;
+    st = translate(text, s->ctx, s->m, s->batch, n, (int)job->beam);
+    for (int64_t i = 0; i < n; i++) {
+        if (!st)
+            show_translation(job, s->name[i], text[i]);
+        qn_context_free(s->ctx, text[i]);
+    }
+    qn_context_free(s->ctx, text);
+    fflush(stdout);
+    free_names(s, job);
+    return st;
+}
+
 static qn_status predict_batch(struct state *s, const struct job *job, int64_t n)
 {
     struct answer *a = &s->answer;
@@ -254,7 +287,7 @@ static qn_status predict_inputs(struct state *s, const struct job *job)
             const qn_status before = st;
 
             snprintf(fault, sizeof(fault), "%s", st ? qn_last_error() : "");
-            if (!(st = predict_batch(s, job, n)) && before)
+            if (!(st = translates(s->m) ? translate_batch(s, job, n) : predict_batch(s, job, n)) && before)
                 st = qn_error_set(before, fault);
         }
     }
@@ -274,6 +307,8 @@ static qn_status predict(struct state *s, struct job *job)
     s->answer = (struct answer){ .width = 1, .top = job->top, .meaning = qn_model_prep(s->m, QN_FIELD_TARGET, 0) };
     for (int i = 1; i < shape.rank; i++)
         s->answer.width *= shape.dim[i];
+    if (translates(s->m) && !job->paths)
+        return qn_error_set(QN_E_UNSUPPORTED, "the model writes sentences: give it some, as INPUT");
     if (s->answer.width < 1)
         return qn_error_set(QN_E_UNSUPPORTED, "the model's output has no fixed size");
     signals_begin(s->m);
@@ -284,13 +319,14 @@ static qn_status predict(struct state *s, struct job *job)
 
 static int run(int argc, char **argv)
 {
-    struct job job = { .batch = 64, .top = 1 };
+    struct job job = { .batch = 64, .top = 1, .beam = 1 };
     const char *target = "class";
     const struct option options[] = {
         { "data", OPTION_TEXT, &job.data.name, "DATA", "digits, mnist, fashion-mnist (their test part) or csv:FILE" },
         { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
         { "input", OPTION_TEXT, &job.input, "FILE", "instead: idx images, or a .csv of features alone" },
         { "top", OPTION_INT, &job.top, "K", "classes shown for each sample" },
+        { "beam", OPTION_INT, &job.beam, "N", "translations followed at once; 1: greedy" },
         { "count", OPTION_INT, &job.count, "N", "only the first N samples; 0: all" },
         { "batch", OPTION_INT, &job.batch, "N", "samples at a time" },
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
@@ -321,7 +357,7 @@ static int run(int argc, char **argv)
         return usage_error(&usage, "the model's file is missing");
     if ((job.data.name != NULL) + (job.input != NULL) + (argc > 2) != 1)
         return usage_error(&usage, "one of INPUT, --data and --input is needed");
-    if (job.batch < 1 || job.batch > 1 << 20 || job.top < 1 || job.count < 0 ||
+    if (job.batch < 1 || job.batch > 1 << 20 || job.top < 1 || job.count < 0 || job.beam < 1 || job.beam > 1024 ||
         (strcmp(target, "class") && strcmp(target, "number")))
         return usage_error(&usage, "an option is out of range");
     job.file = argv[1];

@@ -9,6 +9,7 @@ static const struct task *const tasks[] = {
     &task_linear, &task_mlp, &task_cnn, &task_cnn_dense128, &task_cnn_small, &task_convstack,
     &task_resnet20, &task_image, &task_image_resnet, &task_gpt, &task_lstm_char,
     &task_recsys, &task_recsys_attention, &task_text, &task_text_cnn, &task_text_transformer, &task_speech, &task_speech_cnn,
+    &task_translate,
 };
 
 #define TASKS (sizeof(tasks) / sizeof(tasks[0]))
@@ -48,7 +49,8 @@ static qn_status add_notes(qn_model *m, const struct task *t, const struct datas
     if ((st = qn_model_set_note(m, "task", t->name)) ||
         (d->vocabulary && (st = qn_model_set_note(m, "vocabulary", d->vocabulary))) ||
         (d->report && (st = qn_model_set_note(m, "data", d->report))) ||
-        (d->input && (st = qn_model_set_prep(m, QN_FIELD_INPUT, 0, d->input))))
+        (d->input && (st = qn_model_set_prep(m, QN_FIELD_INPUT, 0, d->input))) ||
+        (d->second && (st = qn_model_set_prep(m, QN_FIELD_INPUT, 1, d->second))))
         return st;
     return d->target ? qn_model_set_prep(m, QN_FIELD_TARGET, 0, d->target) : QN_OK;
 }

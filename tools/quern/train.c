@@ -387,7 +387,7 @@ static int run(int argc, char **argv)
     struct job job = { .target = "class", .data.split = 0.2 };
     const struct option options[] = {
         { "data", OPTION_TEXT, &job.data.name, "DATA",
-          "digits, mnist, fashion-mnist, csv:FILE, text:FILE, images:FOLDER, lines:[CLASS=]FILE,... or sounds:FOLDER" },
+          "digits, mnist, fashion-mnist, csv:FILE, text:FILE, images:FOLDER, lines:[CLASS=]FILE,..., pairs:FILE or sounds:FOLDER" },
         { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
         { "epochs", OPTION_INT, &job.epochs, "N", "passes over the data, those before --resume included; 0: what suits MODEL" },
         { "batch", OPTION_INT, &job.batch, "N", "samples a step; 0: what suits MODEL" },
