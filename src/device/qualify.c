@@ -95,7 +95,7 @@ static void add_finding(struct session *s, const char *name, bool algorithm, con
     }
     f = &v->finding[v->findings++];
     snprintf(f->name, sizeof(f->name), "%s", name);
-    snprintf(f->reason, sizeof(f->reason), "%s", reason);
+    snprintf(f->reason, sizeof(f->reason), "%.*s", (int)sizeof(f->reason) - 1, reason);
     f->algorithm = algorithm;
 }
 
