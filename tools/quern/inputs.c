@@ -182,6 +182,12 @@ static bool is_standard(const char *path)
     return !strcmp(path, "-");
 }
 
+/* For messages. */
+static const char *shown(const char *path)
+{
+    return path && !is_standard(path) ? path : standard;
+}
+
 static qn_status next_file(struct inputs *in)
 {
     const char *path = in->path[in->at++];
@@ -189,7 +195,7 @@ static qn_status next_file(struct inputs *in)
     size_t bytes = 0;
     qn_status st;
 
-    snprintf(in->name, sizeof(in->name), "%s", is_standard(path) ? standard : path);
+    snprintf(in->name, sizeof(in->name), "%s", shown(path));
     if (!is_standard(path))
         return in->form->file(in, path, NULL, 0);
     if (!(st = read_all(in, &data, &bytes)))
@@ -256,7 +262,7 @@ static qn_status read_line(struct inputs *in, bool *found)
 
     *found = false;
     while (!*found && get_line(in, &n)) {
-        snprintf(in->name, sizeof(in->name), "%s:%lld", is_standard(path) ? standard : path, (long long)++in->number);
+        snprintf(in->name, sizeof(in->name), "%s:%lld", shown(path), (long long)++in->number);
         if (n > LONGEST_LINE)
             return fail(QN_E_FORMAT, in, "the line is too long");
         if (!n)
@@ -269,7 +275,7 @@ static qn_status read_line(struct inputs *in, bool *found)
     }
     if (*found || !ferror(in->lines))
         return QN_OK;
-    snprintf(in->name, sizeof(in->name), "%s", is_standard(path) ? standard : path);
+    snprintf(in->name, sizeof(in->name), "%s", shown(path));
     return fail(QN_E_IO, in, strerror(errno));
 }
 
@@ -277,7 +283,7 @@ static qn_status empty(struct inputs *in)
 {
     const char *path = in->path[in->at - 1];
 
-    snprintf(in->name, sizeof(in->name), "%s", is_standard(path) ? standard : path);
+    snprintf(in->name, sizeof(in->name), "%s", shown(path));
     return fail(QN_E_FORMAT, in, "nothing is in it");
 }
 
@@ -315,7 +321,7 @@ static qn_status open_table(struct inputs *in)
     qn_status st;
 
     in->row = 0;
-    snprintf(in->name, sizeof(in->name), "%s", is_standard(path) ? standard : path);
+    snprintf(in->name, sizeof(in->name), "%s", shown(path));
     if (!is_standard(path)) {
         st = qn_table_read(&in->table, path, &o);
     } else if (!(st = read_all(in, &data, &m.left))) {
