@@ -213,14 +213,12 @@ static void sentences(void)
 /* Each character is a word: one that says which class is found among others that were never side by side with it. */
 static void chinese(void)
 {
-    static const char *const frames[] = {"这是一个%s的示例文本", "一个%s示例", "文本是%s的", "这个示例%s", "%s文本"};
-    char line[256];
+    static const char *const before[] = {"这是一个", "一个", "文本是", "这个示例", ""};
+    static const char *const behind[] = {"的示例文本", "示例", "的", "", "文本"};
     FILE *f = fopen(words("%/chinese.txt"), "w");
 
-    for (int i = 0; f && i < 60; i++) {
-        snprintf(line, sizeof(line), frames[i % 5], i % 2 ? "好" : "坏");
-        fprintf(f, "%s\t%s\n", line, i % 2 ? "正" : "负");
-    }
+    for (int i = 0; f && i < 60; i++)
+        fprintf(f, "%s%s%s\t%s\n", before[i % 5], i % 2 ? "好" : "坏", behind[i % 5], i % 2 ? "正" : "负");
     if (f)
         fclose(f);
     CHECK(result("train text-cnn --data lines:%/chinese.txt --epochs 8 --batch 8 --json --save %/zh.qn", 8, "test_accuracy") >
