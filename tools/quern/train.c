@@ -248,8 +248,6 @@ static void show_end(const struct state *s, const qn_logs *test)
     if (!s->job->quiet)
         printf("\n%lld steps in %.1f s, %.1f %% of it waiting for data; at most %.1f MiB of device memory\n", (long long)steps,
                seconds, s->history ? 100.0 * s->history->waited : 0.0, (double)peak / 1048576.0);
-    if (s->data.skipped)
-        fprintf(stderr, "quern train: %lld skipped\n", (long long)s->data.skipped);
     if (!isnan(accuracy))
         printf("Test accuracy %.2f %%, test loss %.4f\n", 100.0 * accuracy, qn_logs_get(test, "loss"));
     else
