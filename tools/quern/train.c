@@ -83,7 +83,7 @@ static qn_status show_start(const struct state *s)
     if (s->data.report)
         printf("%s", s->data.report);
     if (qn_model_prep(s->m, QN_FIELD_INPUT, 0))
-        printf("Prepared: %s\n\n", qn_prep_describe(qn_model_prep(s->m, QN_FIELD_INPUT, 0), words, sizeof(words)));
+        printf("Input: %s\n\n", qn_prep_describe(qn_model_prep(s->m, QN_FIELD_INPUT, 0), words, sizeof(words)));
     return qn_model_summary(s->m, stdout);
 }
 

@@ -26,22 +26,22 @@ SHORTEST, JUDGED, SPLIT = 30000, 1000, 0.1
 
 
 class Tokenizer:
-    def __init__(self, library, about):
+    def __init__(self, quern, about):
         text = json.dumps(about).encode()
-        self.library, self.handle = library, ctypes.c_void_p()
-        if library.qn_tokenizer_from_json(ctypes.byref(self.handle), None, b"model", text, ctypes.c_size_t(len(text))):
+        self.quern, self.handle = quern, ctypes.c_void_p()
+        if quern.qn_tokenizer_from_json(ctypes.byref(self.handle), None, b"model", text, ctypes.c_size_t(len(text))):
             raise SystemExit("the model's tokenizer is none")
-        self.size = library.qn_tokenizer_size(self.handle)
+        self.size = quern.qn_tokenizer_size(self.handle)
 
     def encode(self, text):
         out, count = (ctypes.c_int32 * 1024)(), ctypes.c_int64()
-        self.library.qn_tokenizer_encode(self.handle, text.encode(), out, ctypes.c_int64(1024), ctypes.byref(count))
+        self.quern.qn_tokenizer_encode(self.handle, text.encode(), out, ctypes.c_int64(1024), ctypes.byref(count))
         return list(out[:count.value])
 
     def decode(self, numbers):
         out, n = ctypes.create_string_buffer(8192), ctypes.c_size_t()
         array = (ctypes.c_int32 * max(len(numbers), 1))(*numbers)
-        self.library.qn_tokenizer_decode(self.handle, array, ctypes.c_int64(len(numbers)), out, ctypes.c_size_t(8192),
+        self.quern.qn_tokenizer_decode(self.handle, array, ctypes.c_int64(len(numbers)), out, ctypes.c_size_t(8192),
                                          ctypes.byref(n))
         return out.value.decode(errors="replace")
 
@@ -147,17 +147,17 @@ def bleu(net, rows, source, target, S, T, begin, end):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("model")
-    p.add_argument("library")
+    p.add_argument("quern")
     p.add_argument("pairs")
     p.add_argument("--epochs", type=int, default=10)
     p.add_argument("--seeds", type=int, default=1)
     args = p.parse_args()
-    library = ctypes.CDLL(args.library)
-    library.qn_tokenizer_size.restype = ctypes.c_int64
+    quern = ctypes.CDLL(args.quern)
+    quern.qn_tokenizer_size.restype = ctypes.c_int64
     about = preparation(args.model)
     S, T = about["inputs"][0]["length"], about["inputs"][1]["length"]
     begin, end = about["inputs"][1]["begin"], about["targets"][0]["end"]
-    source, target = Tokenizer(library, about["inputs"][0]["tokenizer"]), Tokenizer(library, about["targets"][0]["tokenizer"])
+    source, target = Tokenizer(quern, about["inputs"][0]["tokenizer"]), Tokenizer(quern, about["targets"][0]["tokenizer"])
     rows, first = pairs(args.pairs)
     x, so_far, y = (torch.zeros(len(rows), n, dtype=torch.long) for n in (S, T, T))
     for i, (_, sentence, translation) in enumerate(rows):
