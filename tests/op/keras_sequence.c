@@ -171,8 +171,11 @@ static const char *short_name(const struct run *r, int weight)
 static void compare(struct run *r, const char *name, size_t output)
 {
     const struct fixture_tensor *t = fixture_tensor(r->x, name);
-    /* What is added to all keys alike changes no weight: that gradient is 0, a sum of terms such as its kernel's. */
-    const struct fixture_tensor *like = strcmp(name, "dkey/bias") == 0 ? fixture_tensor(r->x, "dkey/kernel") : t;
+    /* The gradients of these biases are sums of terms such as their kernels', which cancel: what is added to all keys alike
+     * changes no weight, and of the queries' terms each is a difference. */
+    const struct fixture_tensor *like = strcmp(name, "dkey/bias") == 0     ? fixture_tensor(r->x, "dkey/kernel")
+                                        : strcmp(name, "dquery/bias") == 0 ? fixture_tensor(r->x, "dquery/kernel")
+                                                                           : t;
     const int64_t n = t ? qni_elements(&t->shape) : 0;
     float *got = calloc((size_t)n + 1, sizeof(*got));
     double largest = 0;
