@@ -13,11 +13,13 @@
 #define HEADS    4
 #define UNITS    512
 #define DROPOUT  0.1f
+#define SPREAD   0.5f /* of words at first: as large as positions, where Vaswani et al. multiply by the root of the features */
 #define JUDGED   1000 /* pairs of the test part that are translated */
 
 static qn_val words(qn_model *m, qn_val x, int64_t count)
 {
-    x = qn_embedding(m, x, &(qn_embedding_opt){ .words = (int)count, .units = FEATURES, .mask_zero = true });
+    x = qn_embedding(m, x, &(qn_embedding_opt){ .words = (int)count, .units = FEATURES, .mask_zero = true,
+                                                .init = QN_INIT_UNIFORM, .init_scale = SPREAD });
     return qn_dropout(m, qn_position_embedding(m, x, NULL), DROPOUT, NULL);
 }
 

@@ -81,12 +81,12 @@ class Net(nn.Module):
                                              nn.LayerNorm(FEATURES))
         self.out, self.drop = nn.Linear(FEATURES, written), nn.Dropout(DROPOUT)
         self.register_buffer("later", nn.Transformer.generate_square_subsequent_mask(T))
-        for name, p in self.named_parameters():  # as Keras
+        for name, p in self.named_parameters():  # as Quern
             if name.endswith("in_proj_weight"):
                 for third in p.data.chunk(3):
                     nn.init.xavier_uniform_(third)
             elif p.dim() == 2 and "place" not in name:
-                nn.init.uniform_(p, -0.05, 0.05) if name in ("source.weight", "so_far.weight") else nn.init.xavier_uniform_(p)
+                nn.init.uniform_(p, -0.5, 0.5) if name in ("source.weight", "so_far.weight") else nn.init.xavier_uniform_(p)
             elif name.endswith("bias"):
                 nn.init.zeros_(p)
         for layer in [*self.encoder.layers, *self.decoder.layers]:
