@@ -35,6 +35,7 @@ static const struct lesson {
     { "17_text", { "200 sentences", "friendly! Likes it: yes", "slow service. Likes it: no" } },
     { "18_speech", { "24 times 13 cepstra, standardised", "Epoch 30/30", "of 6 new recordings are heard rightly" } },
     { "19_recsys", { "1500 users, 223 pages", "Epoch 5/5", "After /products and /msdownload comes /" } },
+    { "20_translate", { "600 pairs", "She can swim. Elle sait nager.", "He can skate. Il " } },
     { "14_plugin", { "time 1: it is gone", "time 2: 2 * 0.25 - 1 is about -0.50", "time 2: it is gone" } },
 };
 
@@ -65,6 +66,8 @@ static void run(const void *arg)
         snprintf(arguments, sizeof(arguments), "%s/sentences/yelp.tsv %s", DATA, file);
     else if (strstr(l->name, "19_"))
         snprintf(arguments, sizeof(arguments), "%s/visits/msweb.data %s", DATA, file);
+    else if (strstr(l->name, "20_"))
+        snprintf(arguments, sizeof(arguments), "%s/translations/fra.tsv %s", DATA, file);
     else if (strstr(l->name, "18_"))
         snprintf(arguments, sizeof(arguments), "%s/spoken %s", DATA, file);
     else
