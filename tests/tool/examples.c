@@ -36,6 +36,7 @@ static const struct lesson {
     { "18_speech", { "24 times 13 cepstra, standardised", "Epoch 30/30", "of 6 new recordings are heard rightly" } },
     { "19_recsys", { "1500 users, 223 pages", "Epoch 5/5", "After /products and /msdownload comes /" } },
     { "20_translate", { "600 pairs", "She can swim. Elle sait nager.", "He can skate. Il " } },
+    { "21_resnet", { "Epoch 12/12", "after epoch ", " of 16 new pictures are told apart" } },
     { "14_plugin", { "time 1: it is gone", "time 2: 2 * 0.25 - 1 is about -0.50", "time 2: it is gone" } },
 };
 
@@ -68,6 +69,8 @@ static void run(const void *arg)
         snprintf(arguments, sizeof(arguments), "%s/visits/msweb.data %s", DATA, file);
     else if (strstr(l->name, "20_"))
         snprintf(arguments, sizeof(arguments), "%s/translations/fra.tsv %s", DATA, file);
+    else if (strstr(l->name, "21_"))
+        snprintf(arguments, sizeof(arguments), "%s/digit-pictures %s 12", DATA, file);
     else if (strstr(l->name, "18_"))
         snprintf(arguments, sizeof(arguments), "%s/spoken %s", DATA, file);
     else
