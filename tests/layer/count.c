@@ -1,8 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * For a process of its own: $LAYER_REPORT names a file for the counts at its end; $LAYER_FAIL is "CALL:AFTER:TIMES:ERROR",
- * several with commas, such as "clCreateBuffer:3:1:-4"; $LAYER_LOCAL_BYTES is the most local memory that devices say they
- * have. */
+ * several with commas, such as "clCreateBuffer:3:1:-4"; $LAYER_HARM is what layer.h has of harm(); $LAYER_LOCAL_BYTES is the
+ * most local memory that devices say they have. */
 #define CL_TARGET_OPENCL_VERSION 120
 #define CL_USE_DEPRECATED_OPENCL_1_1_APIS
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harm.h"
 #include "layer.h"
 
 #define DEEPEST 16
@@ -120,8 +121,8 @@ static void be_slow(int most_us)
     usleep((state >> 16) % (unsigned)most_us);
 }
 
-/* Count a call; the error it must return, or CL_SUCCESS. */
-static cl_int hit(enum layer_call call)
+/* Count a call, about a program or a kernel where it is; the error it must return, or CL_SUCCESS. */
+static cl_int hit_of(enum layer_call call, cl_program p, cl_kernel k)
 {
     const int blas = made_by_blas();
     cl_int e;
@@ -132,8 +133,14 @@ static cl_int hit(enum layer_call call)
         be_slow(lag);
     if (losing && atomic_fetch_sub(&until_lost, 1) <= 0)
         return CL_DEVICE_NOT_AVAILABLE;
-    e = planned(LAYER_ANY);
-    return e ? e : planned(call);
+    if ((e = planned(LAYER_ANY)) || (e = planned(call)))
+        return e;
+    return harm_call(call, p, k);
+}
+
+static cl_int hit(enum layer_call call)
+{
+    return hit_of(call, NULL, NULL);
 }
 
 static void note_blocking(cl_bool blocking)
@@ -185,6 +192,7 @@ static cl_mem CL_API_CALL create_buffer(cl_context c, cl_mem_flags flags, size_t
     if (e)
         return refuse(e, error);
     m = next.clCreateBuffer(c, flags, bytes, host, error);
+    harm_note_buffer(m);
     if (!m || next.clSetMemObjectDestructorCallback(m, buffer_gone, (void *)(uintptr_t)bytes))
         return m;
     now = atomic_fetch_add(&live, (long long)bytes) + (long long)bytes;
@@ -205,8 +213,10 @@ static cl_program CL_API_CALL create_source(cl_context c, cl_uint n, const char 
                                             cl_int *error)
 {
     const cl_int e = hit(LAYER_CREATE_PROGRAM);
+    cl_program p = e ? refuse(e, error) : next.clCreateProgramWithSource(c, n, text, bytes, error);
 
-    return e ? refuse(e, error) : next.clCreateProgramWithSource(c, n, text, bytes, error);
+    harm_note_program(p, n, text, bytes);
+    return p;
 }
 
 static cl_program CL_API_CALL create_binary(cl_context c, cl_uint n, const cl_device_id *dev, const size_t *bytes,
@@ -220,16 +230,18 @@ static cl_program CL_API_CALL create_binary(cl_context c, cl_uint n, const cl_de
 static cl_int CL_API_CALL build_program(cl_program p, cl_uint n, const cl_device_id *dev, const char *options,
                                         void(CL_CALLBACK *notify)(cl_program, void *), void *user)
 {
-    const cl_int e = hit(LAYER_BUILD_PROGRAM);
+    const cl_int e = hit_of(LAYER_BUILD_PROGRAM, p, NULL);
 
     return e ? e : next.clBuildProgram(p, n, dev, options, notify, user);
 }
 
 static cl_kernel CL_API_CALL create_kernel(cl_program p, const char *name, cl_int *error)
 {
-    const cl_int e = hit(LAYER_CREATE_KERNEL);
+    const cl_int e = hit_of(LAYER_CREATE_KERNEL, p, NULL);
+    cl_kernel k = e ? refuse(e, error) : next.clCreateKernel(p, name, error);
 
-    return e ? refuse(e, error) : next.clCreateKernel(p, name, error);
+    harm_note_kernel(k, p, name);
+    return k;
 }
 
 static cl_int CL_API_CALL create_kernels(cl_program p, cl_uint n, cl_kernel *out, cl_uint *found)
@@ -248,8 +260,9 @@ static cl_int CL_API_CALL release_kernel(cl_kernel k)
 
 static cl_int CL_API_CALL set_arg(cl_kernel k, cl_uint index, size_t bytes, const void *value)
 {
-    const cl_int e = hit(LAYER_SET_KERNEL_ARG);
+    const cl_int e = hit_of(LAYER_SET_KERNEL_ARG, NULL, k);
 
+    harm_note_arg(k, index, bytes, value);
     return e ? e : next.clSetKernelArg(k, index, bytes, value);
 }
 
@@ -259,7 +272,7 @@ static cl_int CL_API_CALL nd_range(cl_command_queue q, cl_kernel k, cl_uint dims
 {
     const cl_int e = hit(LAYER_ND_RANGE);
 
-    return e ? e : next.clEnqueueNDRangeKernel(q, k, dims, offset, global, local, waits, wait, event);
+    return e ? e : harm_launch(&next, q, k, dims, offset, global, local, waits, wait, event);
 }
 
 static cl_int CL_API_CALL read_buffer(cl_command_queue q, cl_mem m, cl_bool blocking, size_t at, size_t bytes, void *to,
@@ -453,6 +466,11 @@ static const char *call_name(enum layer_call call)
     return names[call];
 }
 
+static void plan_harm(const char *text)
+{
+    harm_plan(text, names);
+}
+
 static void reset(void)
 {
     for (int i = 0; i < LAYER_CALLS; i++) {
@@ -462,6 +480,7 @@ static void reset(void)
     losing = spoiled = false;
     lag = 0;
     peak = live;
+    plan_harm(NULL);
 }
 
 static int64_t count(enum layer_call call)
@@ -520,6 +539,7 @@ const struct layer layer_functions = {
     .lose = lose,
     .delay = delay,
     .spoil = spoil,
+    .harm = plan_harm,
     .bytes = bytes_now,
     .peak_bytes = bytes_peak,
 };
@@ -619,6 +639,7 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint n, const cl_icd_dispatch *ta
     mine.clGetKernelWorkGroupInfo = group_info;
     backtrace(frame, 1); /* loads what it needs now, not in a counted call */
     read_plan(getenv("LAYER_FAIL"));
+    plan_harm(getenv("LAYER_HARM"));
     if (local)
         most_local = strtoull(local, NULL, 10);
     *n_out = known;

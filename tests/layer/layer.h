@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * An OpenCL layer that counts calls and can make them fail. The ICD loader puts it between the library under test and
+ * An OpenCL layer that counts calls and can make them fail, or worse. The ICD loader puts it between the library under test and
  * the driver when $OPENCL_LAYERS names it; layer_open() does that for the own process. */
 #ifndef LAYER_H
 #define LAYER_H
@@ -45,7 +45,7 @@ enum layer_call {
 struct layer {
     bool (*loaded)(void);                      /* has the OpenCL loader taken it? */
     const char *(*name)(enum layer_call call); /* "clCreateBuffer" */
-    void (*reset)(void);                       /* counts to 0, no failures, nothing lost, slow or spoiled */
+    void (*reset)(void);                       /* counts to 0, no failures, nothing lost, slow, spoiled or harmed */
     /* Calls since then: the library's own, and those that CLBlast made. */
     int64_t (*count)(enum layer_call call);
     int64_t (*count_blas)(enum layer_call call);
@@ -55,6 +55,11 @@ struct layer {
     void (*lose)(int64_t after);
     void (*delay)(int most_us);  /* before each call, at random */
     void (*spoil)(void);         /* from now on programs' binaries are garbage */
+    /* Do what is worse than an error: "DEED:CALL:AFTER:TEXT", several with semicolons, or NULL for no harm. AFTER such calls
+     * pass; then the next ones crash (SIGSEGV), hang, or are refuse(d), and launches flip bits of what the kernel wrote, or
+     * skip its last work-group. TEXT: only builds of programs whose source has it, or launches of kernels whose part of their
+     * program has it; "": all. What was made before is not known. */
+    void (*harm)(const char *text);
     int64_t (*bytes)(void);      /* of buffers that exist now; the driver may let go of one a little after its release */
     int64_t (*peak_bytes)(void); /* the most since reset */
 };

@@ -29,7 +29,8 @@ void check_end(void);
 /* Begin, make and end a check. */
 void check_one(const char *name, bool needed, void (*check)(qn_device *dev), qn_device *dev);
 
-/* Write to a descriptor; leave out so many checks, and those whose names have not a part (NULL: none). */
+/* Write to a descriptor; leave out so many checks, and those whose names have not a part (NULL: none), or one of
+ * several that are separated by '|'. */
 void report_start(int fd, int from, const char *only);
 /* Which device it is: qni_verdict_key(). */
 void report_device(uint64_t key);

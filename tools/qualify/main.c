@@ -3,8 +3,8 @@
  * usage: quern-qualify --device P:D [--from N] [--only TEXT] [--quick] [--no-environment] [--gaps]
  *
  * The library and `quern devices --qualify` start it (src/device/qualify.c); without descriptor 3 it writes to stdout.
- * --from leaves out the first N checks. For tests: --only leaves out those whose names have not TEXT, and --gaps lists what no
- * check runs. */
+ * --from leaves out the first N checks. For tests: --only leaves out those whose names have not TEXT, or one of several that
+ * are separated by '|', and --gaps lists what no check runs. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
