@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * Numbers from text and back, with a point, whatever the locale. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ static size_t match(const char *s, size_t n)
     return end;
 }
 
-/* Up to 15 digits and a small power of ten are exact in a double, and so is one division or product of them. */
+/* Up to 15 digits and a small power of ten are exact in a double, and their quotient is rounded once; but not where it is
+ * first made as a long double, as by x87. */
 static bool short_number(double *out, const char *s, size_t n)
 {
     static const double ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -59,7 +61,7 @@ static bool short_number(double *out, const char *s, size_t n)
         whole = 10 * whole + (s[i] - '0');
         decimals += point;
     }
-    if (whole >= INT64_C(1000000000000000))
+    if (whole >= INT64_C(1000000000000000) || (decimals && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1))
         return false;
     *out = (minus ? -(double)whole : (double)whole) / ten[decimals];
     return true;
