@@ -162,7 +162,7 @@ static qn_status check_opt(struct csv *c)
         return qni_error(QN_E_ARG, "the label's column is given by name, but there is no header");
     if (!c->opt.separator)
         c->opt.separator = ',';
-    if (c->opt.separator < 0 || strchr("0123456789+-.eE\"\r\n ", c->opt.separator))
+    if ((unsigned char)c->opt.separator > 127 || strchr("0123456789+-.eE\"\r\n ", c->opt.separator))
         return qni_error(QN_E_ARG,
                          "the separator may not be a digit, sign, point, quote, space or other such character");
     if (!c->opt.max_bytes)

@@ -161,6 +161,7 @@ static const struct broken broken[] = {
     {"csv: too long", "1,2\n3,4\n", {.max_bytes = 7}, QN_E_FORMAT, "limit of 7 bytes"},
     {"csv: label dtype", "1,2\n", {.label_dtype = QN_U8}, QN_E_ARG, "u8"},
     {"csv: separator", "1,2\n", {.separator = '.'}, QN_E_ARG, "separator"},
+    {"csv: separator that is not ASCII", "1\xe9 2\n", {.separator = (char)0xe9}, QN_E_ARG, "separator"},
     {"csv: two labels", "1,2\n", {.label = 1, .label_name = "x"}, QN_E_ARG, "by number and by name"},
     {"csv: label -2", "1,2\n", {.label = -2}, QN_E_ARG, NULL},
     {"csv: reserved", "1,2\n", {.reserved = {0, 0, 1}}, QN_E_ARG, "reserved[2]"},

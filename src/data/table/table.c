@@ -144,7 +144,7 @@ static qn_status check_opt(qn_table_opt *o)
             return qni_error(QN_E_ARG, "reserved[%zu] of the table's options is not zero", i);
     o->separator = o->separator ? o->separator : ',';
     o->max_bytes = o->max_bytes ? o->max_bytes : MOST_BYTES;
-    if ((unsigned)o->header > QN_CSV_NO || o->max_bytes < 0 || o->separator < 0 ||
+    if ((unsigned)o->header > QN_CSV_NO || o->max_bytes < 0 || (unsigned char)o->separator > 127 ||
         strchr("0123456789+-.eE\"'\r\n ?", o->separator))
         return qni_error(QN_E_ARG, "header, separator or max_bytes of the table's options is out of range");
     return QN_OK;
