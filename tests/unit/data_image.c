@@ -278,6 +278,14 @@ static void repeated(void)
     }
 }
 
+/* How a value is read; by way of a float, since x87 keeps a quotient longer. */
+static float read_as(unsigned char value)
+{
+    const float x = (float)value / 255.0f;
+
+    return x;
+}
+
 /* What comes out is a piece or a mirror of what went in, about as often as it should be. */
 static void meant(void)
 {
@@ -292,20 +300,21 @@ static void meant(void)
     for (int i = 0; i < SAMPLES; i++)
         for (int j = 0; j < 45; j++) {
             const int c = j % 3;
-            const float v = (float)pixels[i][2 + j / 9][3 + j / 3 % 3][c] / 255.0f;
+            const float v = read_as(pixels[i][2 + j / 9][3 + j / 3 % 3][c]);
+            const float want = (v - centre.mean[c]) / (c ? 1.0f : 0.5f);
 
-            CHECK(x[i * 45 + j] == (v - centre.mean[c]) / (c ? 1.0f : 0.5f));
+            CHECK(x[i * 45 + j] == want);
         }
     qn_dataset_close(&changed);
     CHECK_OK(qn_dataset_image_augment(&changed, ds, &(qn_image_augment_opt){.flip = true}));
     for (int epoch = 0; epoch < 4; epoch++) {
         collect(changed, 0, 1, epoch, x, SIDE * SIDE * 3);
         for (int i = 0; i < SAMPLES; i++) {
-            const bool flipped = x[i * SIDE * SIDE * 3] != (float)pixels[i][0][0][0] / 255.0f;
+            const bool flipped = x[i * SIDE * SIDE * 3] != read_as(pixels[i][0][0][0]);
 
             flips += flipped;
             for (int j = 0; j < SIDE; j++)
-                CHECK(x[(i * SIDE * SIDE + j) * 3] == (float)pixels[i][0][flipped ? SIDE - 1 - j : j][0] / 255.0f);
+                CHECK(x[(i * SIDE * SIDE + j) * 3] == read_as(pixels[i][0][flipped ? SIDE - 1 - j : j][0]));
         }
     }
     CHECK(flips > SAMPLES && flips < 3 * SAMPLES);
@@ -322,7 +331,7 @@ static void meant(void)
                     const int v = j / SIDE + top, u = j % SIDE + left;
                     const bool inside = v >= 0 && v < SIDE && u >= 0 && u < SIDE;
 
-                    if (x[(i * SIDE * SIDE + j) * 3 + 1] != (inside ? (float)pixels[i][v][u][1] / 255.0f : -1))
+                    if (x[(i * SIDE * SIDE + j) * 3 + 1] != (inside ? read_as(pixels[i][v][u][1]) : -1))
                         break;
                 }
                 places += j == SIDE * SIDE && !seen[top + 2][left + 2];

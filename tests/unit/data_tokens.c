@@ -356,11 +356,11 @@ static void lines(void)
     };
     char large[5000];
     qn_lines *l = NULL;
+    qn_status st;
 
     for (size_t i = 0; i < QNI_COUNT(cases); i++) {
-        const qn_status st = lines_of(&l, cases[i].text, strlen(cases[i].text), cases[i].encoding);
-
-        if (st == QN_E_UNSUPPORTED && i >= 7) /* a C library that has few encodings */
+        st = lines_of(&l, cases[i].text, strlen(cases[i].text), cases[i].encoding);
+        if (st == QN_E_UNSUPPORTED && i >= 6 && i < 9) /* a C library that has few encodings */
             continue;
         if (!CHECK_OK(st))
             continue;
@@ -372,8 +372,9 @@ static void lines(void)
         qn_lines_destroy(&l);
     }
     memset(large, '\xe9', sizeof(large)); /* becomes twice as long */
-    CHECK_OK(lines_of(&l, large, sizeof(large), "ISO-8859-1"));
-    CHECK_INT(strlen(l->line[0]), 2 * sizeof(large));
+    st = lines_of(&l, large, sizeof(large), "ISO-8859-1");
+    if (st != QN_E_UNSUPPORTED && CHECK_OK(st))
+        CHECK_INT(strlen(l->line[0]), 2 * sizeof(large));
     qn_lines_destroy(&l);
     CHECK_STATUS(lines_of(&l, "a\xff", 2, NULL), QN_E_FORMAT, "text: byte 1 is not UTF-8");
     CHECK_STATUS(lines_of(&l, "a\0b", 3, NULL), QN_E_FORMAT, "text: byte 1 is zero");
