@@ -225,11 +225,37 @@ void qnd_file_close(struct qnd_file *f)
     f->fd = -1;
 }
 
+/* ---- what libquern reads, from such files ---- */
+
+struct opened {
+    struct qnd_file file;
+    qn_context *own; /* where the options have none */
+};
+
+/* Ready for close_file(), whether it succeeds or not. */
+static qn_status open_file(struct opened *f, const char *path, qn_context **ctx)
+{
+    qn_status st;
+
+    *f = (struct opened){.file.fd = -1};
+    if (!path)
+        return qnd_error(QN_E_ARG, "path is NULL");
+    if ((st = qnd_find_context(&f->own, ctx)) != QN_OK)
+        return st;
+    return qnd_file_open(&f->file, *ctx, path);
+}
+
+static void close_file(struct opened *f)
+{
+    qnd_file_close(&f->file);
+    qn_context_destroy(&f->own);
+}
+
 qn_status qn_dataset_idx_gz(qn_dataset **out, const char *images, const char *labels, const qn_idx_opt *opt)
 {
-    struct qnd_file x = {.fd = -1}, y = {.fd = -1};
-    qn_idx_opt o = {0};
-    qn_context *own = NULL;
+    qn_idx_opt o = opt ? *opt : (qn_idx_opt){0};
+    struct qnd_file y = {.fd = -1};
+    struct opened x;
     qn_status st;
 
     if (!out)
@@ -237,86 +263,55 @@ qn_status qn_dataset_idx_gz(qn_dataset **out, const char *images, const char *la
     *out = NULL;
     if (!images)
         return qnd_error(QN_E_ARG, "images is NULL");
-    if (opt)
-        o = *opt;
-    if ((st = qnd_find_context(&own, &o.context)) != QN_OK)
-        return st;
-    if ((st = qnd_file_open(&x, o.context, images)) != QN_OK ||
-        (labels && (st = qnd_file_open(&y, o.context, labels)) != QN_OK))
-        goto done;
-    st = qn_dataset_idx_from(out, &x.reader, labels ? &y.reader : NULL, &o);
-done:
-    qnd_file_close(&x);
+    if ((st = open_file(&x, images, &o.context)) == QN_OK &&
+        (!labels || (st = qnd_file_open(&y, o.context, labels)) == QN_OK))
+        st = qn_dataset_idx_from(out, &x.file.reader, labels ? &y.reader : NULL, &o);
     qnd_file_close(&y);
-    qn_context_destroy(&own);
+    close_file(&x);
     return st;
 }
 
 qn_status qn_dataset_csv_gz(qn_dataset **out, const char *path, const qn_csv_opt *opt)
 {
-    struct qnd_file text = {.fd = -1};
-    qn_csv_opt o = {0};
-    qn_context *own = NULL;
+    qn_csv_opt o = opt ? *opt : (qn_csv_opt){0};
+    struct opened f;
     qn_status st;
 
     if (!out)
         return qnd_error(QN_E_ARG, "out is NULL");
     *out = NULL;
-    if (!path)
-        return qnd_error(QN_E_ARG, "path is NULL");
-    if (opt)
-        o = *opt;
-    if ((st = qnd_find_context(&own, &o.context)) != QN_OK)
-        return st;
-    if ((st = qnd_file_open(&text, o.context, path)) == QN_OK)
-        st = qn_dataset_csv_from(out, &text.reader, &o);
-    qnd_file_close(&text);
-    qn_context_destroy(&own);
+    if ((st = open_file(&f, path, &o.context)) == QN_OK)
+        st = qn_dataset_csv_from(out, &f.file.reader, &o);
+    close_file(&f);
     return st;
 }
 
 qn_status qn_lines_gz(qn_lines **out, const char *path, const qn_lines_opt *opt)
 {
-    struct qnd_file text = {.fd = -1};
-    qn_lines_opt o = {0};
-    qn_context *own = NULL;
+    qn_lines_opt o = opt ? *opt : (qn_lines_opt){0};
+    struct opened f;
     qn_status st;
 
     if (!out)
         return qnd_error(QN_E_ARG, "out is NULL");
     *out = NULL;
-    if (!path)
-        return qnd_error(QN_E_ARG, "path is NULL");
-    if (opt)
-        o = *opt;
-    if ((st = qnd_find_context(&own, &o.context)) != QN_OK)
-        return st;
-    if ((st = qnd_file_open(&text, o.context, path)) == QN_OK)
-        st = qn_lines_read_from(out, &text.reader, &o);
-    qnd_file_close(&text);
-    qn_context_destroy(&own);
+    if ((st = open_file(&f, path, &o.context)) == QN_OK)
+        st = qn_lines_read_from(out, &f.file.reader, &o);
+    close_file(&f);
     return st;
 }
 
 qn_status qn_table_gz(qn_table **out, const char *path, const qn_table_opt *opt)
 {
-    struct qnd_file text = {.fd = -1};
-    qn_table_opt o = {0};
-    qn_context *own = NULL;
+    qn_table_opt o = opt ? *opt : (qn_table_opt){0};
+    struct opened f;
     qn_status st;
 
     if (!out)
         return qnd_error(QN_E_ARG, "out is NULL");
     *out = NULL;
-    if (!path)
-        return qnd_error(QN_E_ARG, "path is NULL");
-    if (opt)
-        o = *opt;
-    if ((st = qnd_find_context(&own, &o.context)) != QN_OK)
-        return st;
-    if ((st = qnd_file_open(&text, o.context, path)) == QN_OK)
-        st = qn_table_from(out, &text.reader, &o);
-    qnd_file_close(&text);
-    qn_context_destroy(&own);
+    if ((st = open_file(&f, path, &o.context)) == QN_OK)
+        st = qn_table_from(out, &f.file.reader, &o);
+    close_file(&f);
     return st;
 }
