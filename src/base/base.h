@@ -92,6 +92,8 @@ struct qni_text {
 void qni_text_add(struct qni_text *t, const char *format, ...) QNI_PRINTF(2, 3);
 void qni_text_add_bytes(struct qni_text *t, const char *s, size_t n);
 void qni_text_free(struct qni_text *t);
+/* Its length, as many of its bytes as there is room for, and a zero; then it is freed. */
+qn_status qni_text_give(struct qni_text *t, char *out, size_t most, size_t *bytes);
 /* Shortest decimal text that reads back as the same float, with '.', whatever the locale; for OpenCL C and JSON. */
 const char *qni_float_text(float v, char *text, size_t bytes);
 

@@ -52,6 +52,23 @@ void qni_text_free(struct qni_text *t)
     t->length = t->capacity = 0;
 }
 
+qn_status qni_text_give(struct qni_text *t, char *out, size_t most, size_t *bytes)
+{
+    const qn_status st = t->status;
+
+    if (!st) {
+        *bytes = t->length;
+        if (most) {
+            const size_t n = QNI_MIN(t->length, most - 1);
+
+            memcpy(out, t->data, n);
+            out[n] = 0;
+        }
+    }
+    qni_text_free(t);
+    return st;
+}
+
 const char *qni_float_text(float v, char *text, size_t bytes)
 {
     if (isnan(v) || isinf(v)) {

@@ -257,21 +257,12 @@ qn_status qn_prep_to_json(const qn_prep *p, char *out, size_t most, size_t *byte
 {
     struct qni_text text = {0};
     struct qni_json_out o = {.text = &text, .compact = true};
-    qn_status st;
 
     if (!p || !bytes || (most && !out))
         return qni_error(QN_E_ARG, "a pointer is NULL");
     text.ctx = p->ctx;
     qni_prep_put(p, &o, NULL);
-    if ((st = text.status) == QN_OK) {
-        *bytes = text.length;
-        if (most) {
-            memcpy(out, text.data, QNI_MIN(text.length, most - 1));
-            out[QNI_MIN(text.length, most - 1)] = 0;
-        }
-    }
-    qni_text_free(&text);
-    return st;
+    return qni_text_give(&text, out, most, bytes);
 }
 
 qn_status qn_prep_from_json(qn_prep **out, qn_context *ctx, const char *name, const char *json, size_t bytes)

@@ -51,16 +51,15 @@ static bool same_rows(const qn_table *t, int64_t a, int64_t b)
     return true;
 }
 
-static qn_status report_repeated(const qn_table *t, struct qni_text *text)
+static void report_repeated(const qn_table *t, struct qni_text *text)
 {
     uint64_t slots = 64;
     int64_t *slot = NULL, repeated = 0, first = 0;
-    qn_status st;
 
     while (slots < 2 * (uint64_t)t->rows)
         slots *= 2;
-    if ((st = qni_calloc(t->ctx, &slot, (size_t)slots, sizeof(*slot))))
-        return st;
+    if (text->status || (text->status = qni_calloc(t->ctx, &slot, (size_t)slots, sizeof(*slot))))
+        return;
     for (int64_t r = 0; r < t->rows; r++) {
         uint64_t i = hash_row(t, r) & (slots - 1);
 
@@ -76,7 +75,6 @@ static qn_status report_repeated(const qn_table *t, struct qni_text *text)
     if (repeated)
         qni_text_add(text, " (the first in line %lld)", (long long)first);
     qni_text_add(text, "\n");
-    return QN_OK;
 }
 
 /* ---- numbers far from the others ---- */
@@ -136,24 +134,13 @@ static void report_far(const qn_table *t, struct qni_text *text)
 qn_status qn_table_report(const qn_table *t, char *out, size_t most, size_t *bytes)
 {
     struct qni_text text = {0};
-    qn_status st;
 
     if (!t || !bytes || (most && !out))
         return qni_error(QN_E_ARG, "a pointer is NULL");
     text.ctx = t->ctx;
     qni_text_add(&text, "%lld rows of %d columns\n", (long long)t->rows, t->columns);
     report_missing(t, &text);
-    if (!(st = report_repeated(t, &text))) {
-        report_far(t, &text);
-        st = text.status;
-    }
-    if (!st) {
-        *bytes = text.length;
-        if (most) {
-            memcpy(out, text.data, QNI_MIN(text.length, most - 1));
-            out[QNI_MIN(text.length, most - 1)] = 0;
-        }
-    }
-    qni_text_free(&text);
-    return st;
+    report_repeated(t, &text);
+    report_far(t, &text);
+    return qni_text_give(&text, out, most, bytes);
 }

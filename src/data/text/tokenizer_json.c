@@ -45,21 +45,12 @@ qn_status qn_tokenizer_to_json(const qn_tokenizer *t, char *out, size_t most, si
 {
     struct qni_text text = {0};
     struct qni_json_out o = {.text = &text, .compact = true};
-    qn_status st;
 
     if (!t || !bytes || (most && !out))
         return qni_error(QN_E_ARG, "a pointer is NULL");
     text.ctx = t->ctx;
     qni_tokenizer_put(t, &o, NULL);
-    if ((st = text.status) == QN_OK) {
-        *bytes = text.length;
-        if (most) {
-            memcpy(out, text.data, QNI_MIN(text.length, most - 1));
-            out[QNI_MIN(text.length, most - 1)] = 0;
-        }
-    }
-    qni_text_free(&text);
-    return st;
+    return qni_text_give(&text, out, most, bytes);
 }
 
 static qn_status read_options(qn_tokenizer_opt *o, const struct qni_json_at *root)
