@@ -31,8 +31,13 @@ struct qnd_list {
 /* ends: endings of names in lower case, NULL behind the last. The context outlives the list. */
 qn_status qnd_list_make(struct qnd_list *l, qn_context *ctx, const qn_files *files, const char *const *ends);
 void qnd_list_free(struct qnd_list *l);
-/* Leave out what use() refuses, and tell about it; an error when nothing remains or memory is short. */
-qn_status qnd_list_check(struct qnd_list *l, const qn_files *files, qn_status (*use)(void *user, int64_t i), void *user);
+/* Reads file i into a sample; out NULL: only tries to. */
+typedef qn_status (*qnd_list_read)(const void *user, int64_t i, void *out);
+/* Leave out what cannot be read, and tell about it; an error when nothing remains or memory is short. */
+qn_status qnd_list_check(struct qnd_list *l, const qn_files *files, qnd_list_read read, const void *user);
+/* For a source's read: samples of so many bytes, and their labels. */
+qn_status qnd_list_samples(const struct qnd_list *l, const int64_t *index, int64_t count, void *const *out, size_t bytes,
+                           qnd_list_read read, const void *user);
 /* A dataset of the list: field[0] is given, and has room for the label behind it. The source is closed where this fails. */
 qn_status qnd_list_dataset(qn_dataset **out, const struct qnd_list *l, qn_field field[2], const qn_source *source);
 

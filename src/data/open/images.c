@@ -117,8 +117,9 @@ static qn_status bring_bytes(const struct images *s, unsigned char *out, const q
     return st;
 }
 
-static qn_status read_one(const struct images *s, int64_t i, void *out)
+static qn_status read_one(const void *user, int64_t i, void *out)
 {
+    const struct images *s = user;
     qn_image *image = NULL;
     qn_status st;
 
@@ -134,15 +135,8 @@ static qn_status read_images(void *user, const int64_t *index, int64_t count, vo
 {
     const struct images *s = user;
     const size_t bytes = (size_t)s->opt.height * (size_t)s->opt.width * (size_t)s->opt.channels * (s->opt.keep_u8 ? 1 : 4);
-    qn_status st = QN_OK;
 
-    for (int64_t i = 0; i < count && !st; i++) {
-        if (s->list.labelled && out[1])
-            ((int32_t *)out[1])[i] = s->list.label[index[i]];
-        if (out[0])
-            st = read_one(s, index[i], (unsigned char *)out[0] + (size_t)i * bytes);
-    }
-    return st;
+    return qnd_list_samples(&s->list, index, count, out, bytes, read_one, s);
 }
 
 static void close_images(void *user)
@@ -154,11 +148,6 @@ static void close_images(void *user)
     qnd_list_free(&s->list);
     qn_context_free(s->ctx, s);
     qn_context_destroy(&own);
-}
-
-static qn_status try_image(void *user, int64_t i)
-{
-    return read_one(user, i, NULL);
 }
 
 static qn_status check_images(qn_images_opt *o)
@@ -235,7 +224,7 @@ qn_status qn_dataset_images(qn_dataset **out, const qn_files *files, const qn_im
     s->own = own;
     s->opt = o;
     s->prep = NULL;
-    if ((st = qnd_list_make(&s->list, s->ctx, files, ends)) || (st = qnd_list_check(&s->list, files, try_image, s)) ||
+    if ((st = qnd_list_make(&s->list, s->ctx, files, ends)) || (st = qnd_list_check(&s->list, files, read_one, s)) ||
         (st = make_prep(s)))
         goto done;
     field[0] = (qn_field){"image", QN_FIELD_INPUT, o.keep_u8 ? QN_U8 : QN_F32,

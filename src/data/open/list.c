@@ -191,12 +191,12 @@ void qnd_list_free(struct qnd_list *l)
     *l = (struct qnd_list){.ctx = l->ctx};
 }
 
-qn_status qnd_list_check(struct qnd_list *l, const qn_files *files, qn_status (*use)(void *user, int64_t i), void *user)
+qn_status qnd_list_check(struct qnd_list *l, const qn_files *files, qnd_list_read read, const void *user)
 {
     int64_t kept = 0;
 
     for (int64_t i = 0; i < l->files && files->bad; i++) {
-        qn_status st = use(user, i);
+        qn_status st = read(user, i, NULL);
 
         if (st == QN_E_HOST_MEMORY)
             return st;
@@ -214,6 +214,20 @@ qn_status qnd_list_check(struct qnd_list *l, const qn_files *files, qn_status (*
     }
     l->files = kept;
     return kept ? QN_OK : qnd_error(QN_E_FORMAT, "%s: no file can be used", files->folder ? files->folder : "the list");
+}
+
+qn_status qnd_list_samples(const struct qnd_list *l, const int64_t *index, int64_t count, void *const *out, size_t bytes,
+                           qnd_list_read read, const void *user)
+{
+    qn_status st = QN_OK;
+
+    for (int64_t i = 0; i < count && !st; i++) {
+        if (l->labelled && out[1])
+            ((int32_t *)out[1])[i] = l->label[index[i]];
+        if (out[0])
+            st = read(user, index[i], (unsigned char *)out[0] + (size_t)i * bytes);
+    }
+    return st;
 }
 
 qn_status qnd_list_dataset(qn_dataset **out, const struct qnd_list *l, qn_field field[2], const qn_source *source)

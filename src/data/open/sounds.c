@@ -77,8 +77,9 @@ qn_status qn_sound_read(qn_sound **out, const char *path, const qn_sound_read_op
     return st;
 }
 
-static qn_status read_one(const struct sounds *s, int64_t i, float *out)
+static qn_status read_one(const void *user, int64_t i, void *out)
 {
+    const struct sounds *s = user;
     const char *path = s->list.path[i];
     qn_sound *sound = NULL, *mono = NULL;
     qn_status st;
@@ -99,15 +100,8 @@ static qn_status read_one(const struct sounds *s, int64_t i, float *out)
 static qn_status read_sounds(void *user, const int64_t *index, int64_t count, void *const *out)
 {
     const struct sounds *s = user;
-    qn_status st = QN_OK;
 
-    for (int64_t i = 0; i < count && !st; i++) {
-        if (s->list.labelled && out[1])
-            ((int32_t *)out[1])[i] = s->list.label[index[i]];
-        if (out[0])
-            st = read_one(s, index[i], (float *)out[0] + i * s->opt.frames);
-    }
-    return st;
+    return qnd_list_samples(&s->list, index, count, out, (size_t)s->opt.frames * sizeof(float), read_one, s);
 }
 
 static void close_sounds(void *user)
@@ -119,11 +113,6 @@ static void close_sounds(void *user)
     qnd_list_free(&s->list);
     qn_context_free(s->ctx, s);
     qn_context_destroy(&own);
-}
-
-static qn_status try_sound(void *user, int64_t i)
-{
-    return read_one(user, i, NULL);
 }
 
 static qn_status check_sounds(qn_sounds_opt *o)
@@ -182,7 +171,7 @@ qn_status qn_dataset_sounds(qn_dataset **out, const qn_files *files, const qn_so
     s->own = own;
     s->opt = o;
     s->opt.prep = qn_prep_retain(o.prep);
-    if ((st = qnd_list_make(&s->list, s->ctx, files, ends)) || (st = qnd_list_check(&s->list, files, try_sound, s)) ||
+    if ((st = qnd_list_make(&s->list, s->ctx, files, ends)) || (st = qnd_list_check(&s->list, files, read_one, s)) ||
         (st = find_rate(s)))
         goto done;
     field[0] = (qn_field){"sound", QN_FIELD_INPUT, QN_F32, {1, {s->opt.frames}}};
