@@ -7,6 +7,7 @@
 #include "data/data.h"
 
 #define MOST_AT_ONCE ((size_t)1 << 30) /* some systems refuse longer reads */
+#define BLOCK        ((size_t)1 << 16) /* read at once where the length is not known */
 
 static qn_status read_file(void *user, void *to, size_t bytes, size_t *got)
 {
@@ -67,4 +68,26 @@ qn_status qni_reader_read(const qn_reader *r, void *to, size_t bytes, size_t *go
     if (!*qn_last_error())
         qni_error(st, "%s: the read function returned %d (%s)", r->name, (int)st, qn_status_name(st));
     return st > 0 ? QN_E_ARG : st;
+}
+
+qn_status qni_reader_all(const qn_context *ctx, const qn_reader *r, int64_t most, char **out, size_t *n)
+{
+    size_t got = 1, capacity = 0;
+    qn_status st = QN_OK;
+
+    *n = 0;
+    while (got && !st) {
+        if (capacity - *n < BLOCK + 1) {
+            capacity = QNI_MAX(2 * capacity, 2 * BLOCK);
+            if ((st = qni_realloc(ctx, out, capacity, 1)))
+                return st;
+        }
+        st = qni_reader_read(r, *out + *n, BLOCK, &got);
+        *n += got;
+        if (!st && *n > (uint64_t)most)
+            st = qni_error(QN_E_FORMAT, "%s: longer than %lld bytes", r->name, (long long)most);
+    }
+    if (!st)
+        (*out)[*n] = 0;
+    return st;
 }

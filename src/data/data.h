@@ -72,5 +72,7 @@ qn_status qni_file_reader_open(struct qni_file_reader *f, const char *path);
 void qni_file_reader_close(struct qni_file_reader *f);
 /* Read up to bytes; *got is less only at the end. A failure has a message. */
 qn_status qni_reader_read(const qn_reader *r, void *to, size_t bytes, size_t *got);
+/* All of it, and a zero behind it; more than most bytes are QN_E_FORMAT. *out is for qni_free(), also after a failure. */
+qn_status qni_reader_all(const qn_context *ctx, const qn_reader *r, int64_t most, char **out, size_t *n);
 
 #endif

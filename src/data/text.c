@@ -9,7 +9,6 @@
 #include "data/text/text.h"
 
 #define STREAM     UINT32_C(0x74657874) /* "text": no operation's stream, which count up from 0 */
-#define BLOCK      65536                /* read at once */
 #define MOST_WORDS 65536
 
 struct text {
@@ -147,36 +146,14 @@ const char *qn_dataset_vocabulary(const qn_dataset *ds)
     return ds && ds->kind == &text_kind ? ((const struct text *)ds)->vocabulary : NULL;
 }
 
-/* All of it, as bytes. */
-static qn_status read_bytes(const qn_context *ctx, const qn_reader *r, int64_t most, unsigned char **out, size_t *n)
-{
-    size_t got = 1, capacity = 0;
-    qn_status st = QN_OK;
-
-    *n = 0;
-    while (got && !st) {
-        if (capacity - *n < BLOCK) {
-            capacity = QNI_MAX(2 * capacity, (size_t)BLOCK * 2);
-            if ((st = qni_realloc(ctx, out, capacity, 1)))
-                return st;
-        }
-        st = qni_reader_read(r, *out + *n, BLOCK, &got);
-        *n += got;
-        if (!st && *n > (uint64_t)most)
-            return qni_error(QN_E_FORMAT, "%s: longer than %" PRId64 " bytes", r->name, most);
-    }
-    return st;
-}
-
-static qn_status decode_all(const qn_context *ctx, const char *name, const unsigned char *bytes, size_t n, uint32_t **out,
-                            int64_t *count)
+static qn_status decode_all(const qn_context *ctx, const char *name, const char *bytes, size_t n, uint32_t **out, int64_t *count)
 {
     size_t at = 0;
     qn_status st = qni_calloc(ctx, out, n, sizeof(**out));
 
     *count = 0;
     while (at < n && !st) {
-        const int used = qni_utf8_decode(bytes + at, n - at, *out + *count);
+        const int used = qni_utf8_decode((const unsigned char *)bytes + at, n - at, *out + *count);
 
         if (!used)
             st = qni_error(QN_E_FORMAT, "%s: byte %zu is %s", name, at, bytes[at] ? "not UTF-8" : "zero: not a text");
@@ -204,7 +181,7 @@ static qn_status make(qn_dataset **out, const qn_reader *r, const qn_text_opt *o
 {
     const int64_t length = o->length ? o->length : 128;
     const qn_field field[2] = {{"text", QN_FIELD_INPUT, QN_I32, {1, {length}}}, {"next", QN_FIELD_TARGET, QN_I32, {1, {length}}}};
-    unsigned char *bytes = NULL;
+    char *bytes = NULL;
     uint32_t *point = NULL;
     struct words words = {0};
     struct text *t = NULL;
@@ -212,7 +189,7 @@ static qn_status make(qn_dataset **out, const qn_reader *r, const qn_text_opt *o
     size_t n = 0;
     qn_status st;
 
-    if ((st = read_bytes(ctx, r, o->max_bytes ? o->max_bytes : INT64_C(1) << 30, &bytes, &n)) ||
+    if ((st = qni_reader_all(ctx, r, o->max_bytes ? o->max_bytes : INT64_C(1) << 30, &bytes, &n)) ||
         (st = decode_all(ctx, r->name, bytes, n, &point, &all)) || (st = cut(o, r->name, all, length, &first, &count)) ||
         (st = words_begin(ctx, &words)) ||
         (st = o->vocabulary ? words_given(&words, o->vocabulary) : words_found(&words, point, all)))

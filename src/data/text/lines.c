@@ -7,7 +7,6 @@
 #include "data/data.h"
 #include "data/text/text.h"
 
-#define BLOCK      ((size_t)65536) /* read at once */
 #define MOST_BYTES (INT64_C(1) << 30)
 
 struct lines {
@@ -29,29 +28,6 @@ void qn_lines_destroy(qn_lines **lines)
     qni_free(ctx, &l->text);
     qni_free(ctx, &l);
     qni_context_release(&ctx);
-}
-
-/* All of it, and a zero behind it. */
-static qn_status read_all(const qn_context *ctx, const qn_reader *r, int64_t most, char **out, size_t *n)
-{
-    size_t got = 1, capacity = 0;
-    qn_status st = QN_OK;
-
-    *n = 0;
-    while (got && !st) {
-        if (capacity - *n < BLOCK + 1) {
-            capacity = QNI_MAX(2 * capacity, 2 * BLOCK);
-            if ((st = qni_realloc(ctx, out, capacity, 1)))
-                return st;
-        }
-        st = qni_reader_read(r, *out + *n, BLOCK, &got);
-        *n += got;
-        if (!st && *n > (uint64_t)most)
-            st = qni_error(QN_E_FORMAT, "%s: longer than %lld bytes", r->name, (long long)most);
-    }
-    if (!st)
-        (*out)[*n] = 0;
-    return st;
 }
 
 /* From another encoding; *text and *n become what was made. */
@@ -138,7 +114,7 @@ qn_status qn_lines_read_from(qn_lines **out, const qn_reader *text, const qn_lin
         return st;
     }
     l->ctx = held;
-    if ((st = read_all(held, text, o.max_bytes ? o.max_bytes : MOST_BYTES, &l->text, &bytes)) ||
+    if ((st = qni_reader_all(held, text, o.max_bytes ? o.max_bytes : MOST_BYTES, &l->text, &bytes)) ||
         (o.encoding && (st = convert(held, text->name, o.encoding, &l->text, &bytes))) ||
         (st = qni_utf8_check(text->name, l->text, bytes)) || (st = cut(l, bytes)))
         goto done;
