@@ -78,10 +78,7 @@ static int run(int argc, char **argv)
         if (!st)
             show(&logs, qn_dataset_samples(d.test), json);
     }
-    if (st == QN_E_CANCELLED && signals_caught())
-        code = EXIT_SIGNAL + signals_caught();
-    else
-        code = st ? report("evaluate", st) : EXIT_DONE;
+    code = signals_exit("evaluate", st);
     dataset_close(&d);
     qn_model_destroy(&m);
     qn_device_close(&dev);

@@ -101,10 +101,7 @@ static int run(int argc, char **argv)
         return usage_error(&usage, "an option is out of range");
     job.file = argv[1];
     st = generate(&s, &job);
-    if (st == QN_E_CANCELLED && signals_caught())
-        code = EXIT_SIGNAL + signals_caught();
-    else
-        code = st ? report("generate", st) : EXIT_DONE;
+    code = signals_exit("generate", st);
     if (s.ctx)
         qn_context_free(s.ctx, s.prompt);
     qn_model_destroy(&s.m);

@@ -183,6 +183,8 @@ void signals_begin(qn_model *m);
 void signals_end(void);
 /* The signal that came, or 0. */
 int signals_caught(void);
+/* The exit status of a command that a signal may have ended; what else went wrong is reported. */
+int signals_exit(const char *command, qn_status st);
 /* A callback for fit: cancels what a signal asked to end before fit began. */
 qn_callback signals_callback(void);
 

@@ -365,10 +365,7 @@ static int run(int argc, char **argv)
     job.paths = argc - 2;
     job.data.number = !strcmp(target, "number");
     st = predict(&s, &job);
-    if (st == QN_E_CANCELLED && signals_caught())
-        code = EXIT_SIGNAL + signals_caught();
-    else
-        code = st ? report("predict", st) : EXIT_DONE;
+    code = signals_exit("predict", st);
     inputs_close(&s.inputs);
     if (s.ctx) {
         free_names(&s, &job);

@@ -84,10 +84,7 @@ static int run(int argc, char **argv)
     job.file = argv[1];
     job.data.number = !strcmp(target, "number");
     st = write_page(&s, &job);
-    if (st == QN_E_CANCELLED && signals_caught())
-        code = EXIT_SIGNAL + signals_caught();
-    else
-        code = st ? report("report", st) : EXIT_DONE;
+    code = signals_exit("report", st);
     page_close(&s.page);
     dataset_close(&s.data);
     qn_model_destroy(&s.m);

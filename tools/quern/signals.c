@@ -42,6 +42,13 @@ int signals_caught(void)
     return caught;
 }
 
+int signals_exit(const char *command, qn_status st)
+{
+    if (st == QN_E_CANCELLED && caught)
+        return EXIT_SIGNAL + caught;
+    return st ? report(command, st) : EXIT_DONE;
+}
+
 static qn_status look(void *user, qn_model *m, const qn_progress *p, bool *stop)
 {
     (void)user;
