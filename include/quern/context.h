@@ -24,7 +24,8 @@ typedef struct qn_context_opt {
     int threads;               /**< most worker threads; 0: one per core */
     bool no_environment;       /**< ignore QUERN_* variables */
     bool no_helper;            /**< never start helper programs */
-    bool qualify;              /**< test a device that no verdict is known of by a helper program before it is first opened */
+    bool qualify;              /**< test a device that no verdict is known of by a helper program before it is first opened: some
+                                    seconds, a CPU briefly, see docs/devices.md */
     int launch_ms;             /**< most milliseconds a kernel may run before others have their turn, such as a screen:
                                     longer launches are made in pieces, with the same bits; to find those, the first runs
                                     of a launch wait; 0: $QUERN_LAUNCH_MS, else 1000 on GPUs and no limit elsewhere;

@@ -23,6 +23,7 @@ struct tested_algo {
 struct session {
     qn_context *ctx;
     const struct qni_found *found;
+    enum qni_level level;
     const qn_qualify_opt *opt;
     struct qni_verdict *v;
     char path[1024];
@@ -203,8 +204,8 @@ static qn_status start(struct session *s, struct qni_helper *h)
     snprintf(from, sizeof(from), "%d", s->next);
     for (; n < QNI_COUNT(fixed); n++)
         argv[n] = (char *)fixed[n]; /* as posix_spawn has it; it changes nothing */
-    if (s->opt->quick)
-        argv[n++] = (char *)"--quick";
+    if (s->level != QNI_LEVEL_ALL)
+        argv[n++] = (char *)(s->level == QNI_LEVEL_QUICK ? "--quick" : "--brief");
     if (s->ctx->opt.no_environment)
         argv[n++] = (char *)"--no-environment";
     s->greeted = s->known = false;
@@ -267,7 +268,7 @@ static void judge(struct session *s, bool slow)
     struct qni_verdict *v = s->v;
     char reason[128], op[64];
 
-    for (size_t i = 0; i < s->algos; i++)
+    for (size_t i = 0; i < s->algos && s->level != QNI_LEVEL_BRIEF; i++) /* which tries one of each operation */
         if (s->algo[i].needed && !is_computed(s, s->algo[i].name)) {
             snprintf(op, sizeof(op), "%.*s", (int)strcspn(s->algo[i].name, "/"), s->algo[i].name);
             snprintf(reason, sizeof(reason), "no algorithm computes %s rightly", op);
@@ -309,7 +310,8 @@ static qn_status run(struct session *s)
     return st;
 }
 
-qn_status qni_qualify(struct qni_verdict *out, qn_context *ctx, const struct qni_found *found, const qn_qualify_opt *opt)
+qn_status qni_qualify(struct qni_verdict *out, qn_context *ctx, const struct qni_found *found, enum qni_level level,
+                      const qn_qualify_opt *opt)
 {
     struct session *s = NULL;
     qn_status st;
@@ -321,10 +323,11 @@ qn_status qni_qualify(struct qni_verdict *out, qn_context *ctx, const struct qni
         return st;
     s->ctx = ctx;
     s->found = found;
+    s->level = level;
     s->opt = opt;
     s->v = out;
-    out->quick = opt->quick;
-    if (!(st = run(s)))
+    out->level = (uint32_t)level;
+    if (!(st = run(s)) && (level != QNI_LEVEL_BRIEF || out->state == QN_VERDICT_GOOD))
         qni_verdict_put(ctx, &found->caps, out);
     qni_free(ctx, &s);
     return st;
@@ -339,18 +342,42 @@ bool qni_qualify_first(const qn_context *ctx, const struct qni_found *found)
     return asked ? !strcmp(asked, "first") : ctx->opt.qualify;
 }
 
+/* The quick test is a matter of seconds on a GPU, with a CPU's compilers one of minutes: there the brief one is made, and the
+ * quick one where that finds something. */
+static qn_status test_first(struct qni_verdict *v, qn_context *ctx, const struct qni_found *found)
+{
+    const bool brief = found->caps.type == CL_DEVICE_TYPE_CPU;
+    const qn_qualify_opt none = { 0 };
+    const char *name = found->caps.name;
+    char path[1024];
+    qn_status st;
+
+    if ((st = qni_helper_find(path, sizeof(path), ctx)))
+        return st;
+    qni_log(ctx, QN_LOG_WARNING, "%s is tested before its first use%s (QUERN_QUALIFY=never leaves that out)", name,
+            brief ? ", some seconds" : "");
+    st = qni_qualify(v, ctx, found, brief ? QNI_LEVEL_BRIEF : QNI_LEVEL_QUICK, &none);
+    if (!st && brief && v->state != QN_VERDICT_GOOD) {
+        qni_log(ctx, QN_LOG_WARNING, "%s: %s: %s: more is tested, some minutes", name, v->finding[0].name, v->finding[0].reason);
+        st = qni_qualify(v, ctx, found, QNI_LEVEL_QUICK, &none);
+    }
+    return st;
+}
+
 bool qni_qualify_once(struct qni_found *found, qn_context *ctx)
 {
-    const qn_qualify_opt quick = { .quick = true };
     const int lock = qni_store_lock(ctx, qni_verdict_key(&found->caps), QNI_STORE_LOCK_MS);
     struct qni_verdict v;
+    qn_status st = QN_OK;
 
     qni_verdict_get(&v, ctx, &found->caps);
-    if (!v.state) {
-        qni_log(ctx, QN_LOG_WARNING, "%s is tested before its first use (QUERN_QUALIFY=never leaves that out)", found->caps.name);
-        if (qni_qualify(&v, ctx, found, &quick))
-            qni_log(ctx, QN_LOG_WARNING, "%s is used untested: %s", found->caps.name, qn_last_error());
-    }
+    if (!v.state && lock < 0) /* it would be tested at every start */
+        st = qni_error(QN_E_UNSUPPORTED, "%.300s keeps no verdict", ctx->store_dir);
+    else if (!v.state)
+        st = test_first(&v, ctx, found);
+    if (st)
+        qni_log(ctx, st == QN_E_UNSUPPORTED ? QN_LOG_INFO : QN_LOG_WARNING, "%s is used untested: %s", found->caps.name,
+                qn_last_error());
     qni_store_unlock(lock);
     qni_verdict_apply(&found->caps, &v);
     found->info.verdict = found->caps.verdict;
@@ -425,7 +452,7 @@ qn_status qn_device_qualify(qn_verdict *out, qn_context *ctx, const char *select
     if (opt->limit_s < 0)
         return qni_error(QN_E_ARG, "limit_s is %d, expected 0 or more", opt->limit_s);
     if ((st = qni_context_get(&c, ctx)) || (st = find_device(&found, &i, c, select)) ||
-        (st = qni_qualify(&v, c, &found[i], opt)))
+        (st = qni_qualify(&v, c, &found[i], opt->quick ? QNI_LEVEL_QUICK : QNI_LEVEL_ALL, opt)))
         goto done;
     qni_verdict_brief(out, &v);
 done:

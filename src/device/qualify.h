@@ -28,9 +28,17 @@ struct qni_finding {
     uint32_t algorithm;
 };
 
-/* As it is kept, without the findings that are not there. state: enum qn_verdict_state. finding[0] tells why it is bad. */
+/* How much is tested. */
+enum qni_level {
+    QNI_LEVEL_ALL,
+    QNI_LEVEL_QUICK, /* of algorithms, those that are preferred on the device, and the last resort of each operation */
+    QNI_LEVEL_BRIEF  /* what a device cannot be used without; of algorithms, the preferred one of each such operation */
+};
+
+/* As it is kept, without the findings that are not there. state: enum qn_verdict_state; level: enum qni_level. finding[0] tells
+ * why it is bad. */
 struct qni_verdict {
-    uint32_t state, quick, passed, failed, skipped, findings;
+    uint32_t state, level, passed, failed, skipped, findings;
     struct qni_finding finding[QNI_MAX_FINDINGS];
 };
 
@@ -79,13 +87,15 @@ void qni_helper_stop(struct qni_helper *h);
 
 /* ---- qualify.c ---- */
 
-/* Test a device as it was found, and keep the verdict. */
-qn_status qni_qualify(struct qni_verdict *out, qn_context *ctx, const struct qni_found *found, const qn_qualify_opt *opt);
+/* Test a device as it was found, and keep the verdict; that of a brief test only when it is good. level counts, not opt->quick. */
+qn_status qni_qualify(struct qni_verdict *out, qn_context *ctx, const struct qni_found *found, enum qni_level level,
+                      const qn_qualify_opt *opt);
 /* Is a device to be tested when it is opened first? */
 bool qni_qualify_first(const qn_context *ctx, const struct qni_found *found);
 /* The device that select means, whatever its verdict. */
 qn_status qni_qualify_choose(qn_device_info *out, qn_context *ctx, const char *select);
-/* Do so, unless another process is faster, and let the verdict count; false where the test cannot be made, which is logged. */
+/* Do so, unless another process is faster, and let the verdict count; false where the test cannot be made, or its verdict not
+ * be kept, which is logged. */
 bool qni_qualify_once(struct qni_found *found, qn_context *ctx);
 
 #endif

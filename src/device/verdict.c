@@ -131,12 +131,14 @@ const struct qni_finding *qni_verdict_find(const struct qni_verdict *v, const ch
 
 void qni_verdict_brief(qn_verdict *out, const struct qni_verdict *v)
 {
-    const char *quick = v->quick ? ", only algorithms that are preferred here" : "";
+    static const char *const levels[] = { "", ", only algorithms that are preferred here",
+                                          " before its first use; quern devices --qualify makes more" };
+    const char *level = v->level < QNI_COUNT(levels) ? levels[v->level] : "";
     size_t used = 0;
 
     memset(out, 0, sizeof(*out));
     out->state = (qn_verdict_state)v->state;
-    out->quick = v->quick;
+    out->quick = v->level != QNI_LEVEL_ALL;
     out->passed = (int)v->passed;
     out->failed = (int)v->failed;
     out->skipped = (int)v->skipped;
@@ -151,10 +153,10 @@ void qni_verdict_brief(qn_verdict *out, const struct qni_verdict *v)
     if (v->state == QN_VERDICT_UNTESTED)
         snprintf(out->text, sizeof(out->text), "not tested: quern devices --qualify does it");
     else if (v->state == QN_VERDICT_GOOD)
-        snprintf(out->text, sizeof(out->text), "good: all of %u checks%s", v->passed, quick);
+        snprintf(out->text, sizeof(out->text), "good: all of %u checks%s", v->passed, level);
     else if (v->findings)
         snprintf(out->text, sizeof(out->text), "%s: %u of %u checks failed%s, %.80s: %.120s",
-                 v->state == QN_VERDICT_BAD ? "bad" : "partly good", v->failed, v->passed + v->failed, quick,
+                 v->state == QN_VERDICT_BAD ? "bad" : "partly good", v->failed, v->passed + v->failed, level,
                  v->finding[0].name, v->finding[0].reason);
 }
 

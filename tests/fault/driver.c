@@ -279,6 +279,39 @@ static void all_pass(void)
     CHECK_STR(seen, "");
 }
 
+/* The command tests a CPU briefly before its first use, and further when that finds something. */
+static void first_use(void)
+{
+    static const char only[] = "opened|matmul/cpu: 65x129x31|matmul/simple: 65x129x31";
+    static char text[1 << 16];
+    qn_verdict v = { 0 };
+    qn_context *ctx;
+
+    if (!ready())
+        return;
+    forget();
+    setenv("HELPER_ONLY", ALL, 1);
+    CHECK_INT(ask("inspect /nonexistent", text, sizeof(text)), 1);
+    CHECK(strstr(text, "is tested before its first use"));
+    CHECK_INT(ask("inspect /nonexistent", text, sizeof(text)), 1);
+    CHECK(!strstr(text, "tested"));
+    CHECK_INT(starts(), 1);
+    CHECK_INT(ask("devices --json", text, sizeof(text)), 0);
+    CHECK(strstr(text, "\"verdict_text\": \"good: all of 10 checks before its first use"));
+    forget();
+    setenv("HELPER_ONLY", only, 1);
+    setenv("LAYER_HARM", "flip:clEnqueueNDRangeKernel:0:" CPU, 1);
+    CHECK_INT(ask("inspect /nonexistent", text, sizeof(text)), 1);
+    unsetenv("LAYER_HARM");
+    CHECK(strstr(text, "matmul/cpu: 65x129x31, B transposed: output 0 [65, 129] at [0,0]: ") && strstr(text, "more is tested"));
+    CHECK_INT(starts(), 2);
+    ctx = context();
+    CHECK_OK(qn_device_verdict(&v, ctx, NULL));
+    CHECK_INT(v.state, QN_VERDICT_PARTLY);
+    CHECK_STR(v.algorithms, "matmul/cpu");
+    qn_context_destroy(&ctx);
+}
+
 static void run_faults(const struct fault *fault, size_t n)
 {
     char name[100];
@@ -317,6 +350,7 @@ int main(int argc, char **argv)
         run_faults(quick_faults, QNI_COUNT(quick_faults));
         test_run("driver: an algorithm that is wrong is left out, and a model trains right", trains_without);
         test_run("driver: a device that cannot compute is not chosen", is_not_chosen);
+        test_run("driver: before the first use", first_use);
     }
     snprintf(command, sizeof(command), "rm -rf '%s'", folder);
     CHECK_INT(system(command), 0);

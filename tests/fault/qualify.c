@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 static const char *player;
+static bool cpu; /* the device that is tested */
 static char folder[64], log_path[80], store[80];
 static char logged[8000];
 static char seen[2000]; /* the checks that were told, "name=result " each */
@@ -76,17 +77,23 @@ static qn_verdict kept(void)
     return v;
 }
 
-static int starts(void)
+/* Helpers that began like this. */
+static int starts_as(const char *how)
 {
     FILE *f = fopen(log_path, "r");
     char line[64];
     int n = 0;
 
     while (f && fgets(line, sizeof(line), f))
-        n += !strncmp(line, "start", 5);
+        n += !strncmp(line, how, strlen(how));
     if (f)
         fclose(f);
     return n;
+}
+
+static int starts(void)
+{
+    return starts_as("start");
 }
 
 static void good(void)
@@ -317,9 +324,35 @@ static void explains(void)
     CHECK_INT(starts(), 0);
 }
 
-/* Where the context wants it, a device is tested when it is first opened, once. */
+/* Where the context wants it, a device is tested when it is first opened, once: a CPU briefly. */
 static void first_use(void)
 {
+    qn_device *dev = NULL;
+    qn_context *ctx;
+
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            play("good");
+        ctx = context(true);
+        CHECK_OK(qn_device_open(&dev, ctx, NULL));
+        CHECK_INT(warnings, i == 0);
+        CHECK_INT(starts_as(cpu ? "start 0 --brief" : "start 0 --quick"), 1);
+        CHECK_INT(starts(), 1);
+        qn_device_close(&dev);
+        qn_context_destroy(&ctx);
+        CHECK_STR(kept().text, cpu ? "good: all of 8 checks before its first use; quern devices --qualify makes more"
+                                   : "good: all of 8 checks, only algorithms that are preferred here");
+        CHECK(kept().quick);
+    }
+    CHECK_OK(qualify(&(qn_verdict){ 0 }, 0)); /* a longer one replaces it */
+    CHECK_STR(kept().text, "good: all of 8 checks");
+    CHECK(!kept().quick);
+}
+
+/* What the brief test finds is looked into by the quick one, and what that finds counts. */
+static void first_use_finds(void)
+{
+    const int runs = cpu ? 2 : 1;
     qn_device *dev = NULL;
     qn_context *ctx;
 
@@ -328,23 +361,43 @@ static void first_use(void)
             play("wrong:softmax/lanes: small");
         ctx = context(true);
         CHECK_OK(qn_device_open(&dev, ctx, NULL));
+        CHECK_INT(warnings, i ? 0 : runs);
+        CHECK(i || !cpu || strstr(logged, "softmax/lanes: small: element 3 is \"nan\", not 1: more is tested"));
         CHECK(dev && dev->caps.verdict == QN_VERDICT_PARTLY && qni_caps_left_out(&dev->caps, "softmax", "lanes"));
         CHECK(dev && !qni_caps_left_out(&dev->caps, "softmax", "vector") && !qni_caps_left_out(&dev->caps, "softmax", "lane"));
         CHECK(dev && dev->info.verdict == QN_VERDICT_PARTLY);
         qn_device_close(&dev);
         qn_context_destroy(&ctx);
-        CHECK_INT(starts(), 1);
+        CHECK_INT(starts(), runs);
+        CHECK_INT(starts_as("start 0 --quick"), 1);
     }
+    CHECK(strstr(kept().text, ", only algorithms that are preferred here, softmax/lanes: "));
     play("wrong:device: memory");
     ctx = context(true);
     CHECK_STATUS(qn_device_open(&dev, ctx, NULL), QN_E_NO_DEVICE, "failed its self-test");
     qn_context_destroy(&ctx);
+    for (int i = 0; i < 2 && cpu; i++) { /* what the brief test finds is no verdict */
+        play(i ? "wrong gone:device: memory" : "wrong once:device: memory");
+        ctx = context(true);
+        CHECK_OK(qn_device_open(&dev, ctx, NULL));
+        qn_device_close(&dev);
+        qn_context_destroy(&ctx);
+        CHECK_INT(kept().state, i ? QN_VERDICT_UNTESTED : QN_VERDICT_GOOD);
+    }
+}
+
+/* No helper, no place for its verdict, or nobody wants it: the device is used untested. */
+static void first_use_without(void)
+{
+    qn_device *dev = NULL;
+    qn_context *ctx = NULL;
+
     play("good");
     setenv("QUERN_HELPER", "/nonexistent/helper", 1);
     ctx = context(true);
     CHECK_OK(qn_device_open(&dev, ctx, NULL));
     CHECK(strstr(logged, "is used untested: the helper program /nonexistent/helper"));
-    CHECK_INT(warnings, 2); /* that it is tested, and that it cannot be */
+    CHECK_INT(warnings, 1);
     qn_device_close(&dev);
     qn_context_destroy(&ctx);
     setenv("QUERN_HELPER", player, 1);
@@ -352,6 +405,12 @@ static void first_use(void)
     ctx = context(true);
     CHECK_OK(qn_device_open(&dev, ctx, NULL));
     unsetenv("QUERN_QUALIFY");
+    qn_device_close(&dev);
+    qn_context_destroy(&ctx);
+    logged[0] = '\0';
+    CHECK_OK(qn_context_create(&ctx, &(qn_context_opt){ .log = keep_line, .store_dir = "/dev/null/store", .qualify = true }));
+    CHECK_OK(qn_device_open(&dev, ctx, NULL));
+    CHECK(strstr(logged, "is used untested: /dev/null/store keeps no verdict"));
     CHECK_INT(starts(), 0);
     qn_device_close(&dev);
     qn_context_destroy(&ctx);
@@ -415,6 +474,7 @@ static bool tell_device(void)
     if (ok) {
         snprintf(key, sizeof(key), "%016llx", (unsigned long long)qni_verdict_key(&dev->caps));
         setenv("HELPER_DEVICE", key, 1);
+        cpu = dev->caps.type == CL_DEVICE_TYPE_CPU;
     }
     qn_device_close(&dev);
     qn_context_destroy(&ctx);
@@ -446,6 +506,8 @@ int main(int argc, char **argv)
         test_run("qualify: a device that cannot compute is not used", rules_out);
         test_run("qualify: helpers that are none", explains);
         test_run("qualify: at the first use", first_use);
+        test_run("qualify: at the first use, and something is wrong", first_use_finds);
+        test_run("qualify: at the first use, and it cannot be tested", first_use_without);
         test_run("qualify: whose a verdict is, and files that are none", belongs);
     }
     snprintf(command, sizeof(command), "rm -rf '%s'", folder);

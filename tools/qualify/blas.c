@@ -77,8 +77,9 @@ static void large(qn_device *dev)
     free(a);
 }
 
-void check_blas(qn_device *dev, bool quick)
+void check_blas(qn_device *dev, enum qni_level level)
 {
-    if (!quick && qni_algo_find(&qni_op_matmul, "clblast") && !(dev->caps.quirks & QNI_QUIRK_ASK) && qni_blas_usable())
+    if (level == QNI_LEVEL_ALL && qni_algo_find(&qni_op_matmul, "clblast") && !(dev->caps.quirks & QNI_QUIRK_ASK) &&
+        qni_blas_usable())
         check_one("matmul/clblast: a large product", true, large, dev);
 }

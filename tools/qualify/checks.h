@@ -7,7 +7,7 @@
 #ifndef QUALIFY_CHECKS_H
 #define QUALIFY_CHECKS_H
 
-#include "device/device.h"
+#include "device/qualify.h"
 
 /* ---- report.c ---- */
 
@@ -30,8 +30,8 @@ void check_end(void);
 void check_one(const char *name, bool needed, void (*check)(qn_device *dev), qn_device *dev);
 
 /* Write to a descriptor; leave out so many checks, and those whose names have not a part (NULL: none), or one of
- * several that are separated by '|'. */
-void report_start(int fd, int from, const char *only);
+ * several that are separated by '|'; with needed_only also those that a device can be used without. */
+void report_start(int fd, int from, const char *only, bool needed_only);
 /* Which device it is: qni_verdict_key(). */
 void report_device(uint64_t key);
 void report_done(void);
@@ -61,7 +61,7 @@ void check_features(qn_device *dev);   /* features.c */
 void check_builtins(qn_device *dev);   /* builtins.c */
 void check_queues(qn_device *dev);     /* queues.c */
 void check_resources(qn_device *dev);  /* resources.c */
-void check_operations(qn_device *dev, bool quick); /* operations.c; quick: what is preferred on the device alone */
-void check_blas(qn_device *dev, bool quick);       /* blas.c; quick: nothing */
+void check_operations(qn_device *dev, enum qni_level level); /* operations.c */
+void check_blas(qn_device *dev, enum qni_level level);       /* blas.c; of all alone */
 
 #endif

@@ -1,10 +1,10 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * usage: quern-qualify --device P:D [--from N] [--only TEXT] [--quick] [--no-environment] [--gaps]
+ * usage: quern-qualify --device P:D [--from N] [--only TEXT] [--quick | --brief] [--no-environment] [--gaps]
  *
  * The library and `quern devices --qualify` start it (src/device/qualify.c); without descriptor 3 it writes to stdout.
- * --from leaves out the first N checks. For tests: --only leaves out those whose names have not TEXT, or one of several that
- * are separated by '|', and --gaps lists what no check runs. */
+ * --from leaves out the first N checks; --quick and --brief are levels of qualify.h. For tests: --only leaves out those whose
+ * names have not TEXT, or one of several that are separated by '|', and --gaps lists what no check runs. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +24,8 @@
 struct wanted {
     const char *device, *only;
     int from;
-    bool quick, no_environment, gaps;
+    enum qni_level level;
+    bool no_environment, gaps;
 };
 
 static bool read_arguments(struct wanted *w, int argc, char **argv)
@@ -39,7 +40,9 @@ static bool read_arguments(struct wanted *w, int argc, char **argv)
         else if (!strcmp(argv[i], "--only") && next)
             w->only = argv[++i];
         else if (!strcmp(argv[i], "--quick"))
-            w->quick = true;
+            w->level = QNI_LEVEL_QUICK;
+        else if (!strcmp(argv[i], "--brief"))
+            w->level = QNI_LEVEL_BRIEF;
         else if (!strcmp(argv[i], "--no-environment"))
             w->no_environment = true;
         else if (!strcmp(argv[i], "--gaps"))
@@ -71,12 +74,14 @@ int main(int argc, char **argv)
     int code = EXIT_SUCCESS;
 
     if (!read_arguments(&w, argc, argv)) {
-        fprintf(stderr, "usage: quern-qualify --device P:D [--from N] [--only TEXT] [--quick] [--no-environment] [--gaps]\n");
+        fprintf(stderr, "usage: quern-qualify --device P:D [--from N] [--only TEXT] [--quick | --brief] [--no-environment] "
+                        "[--gaps]\n");
         return 2;
     }
     be_a_helper();
     opt.no_environment = w.no_environment;
-    report_start(fcntl(QNI_HELPER_FD, F_GETFD) < 0 ? STDOUT_FILENO : QNI_HELPER_FD, w.from, w.only);
+    report_start(fcntl(QNI_HELPER_FD, F_GETFD) < 0 ? STDOUT_FILENO : QNI_HELPER_FD, w.from, w.only,
+                 w.level == QNI_LEVEL_BRIEF);
     begun = check_begin("device: opened", true);
     if ((st = qn_context_create(&ctx, &opt)) || (st = qn_device_open(&dev, ctx, w.device)))
         check_fail("%s", qn_last_error());
@@ -89,8 +94,8 @@ int main(int argc, char **argv)
         check_builtins(dev);
         check_queues(dev);
         check_resources(dev);
-        check_operations(dev, w.quick);
-        check_blas(dev, w.quick);
+        check_operations(dev, w.level);
+        check_blas(dev, w.level);
     }
     report_done();
     if (w.gaps)

@@ -161,8 +161,15 @@ static const char *const wanted[] = {
 /* Operations that no training does without. */
 static const char *const needed_ops[] = { "eltwise", "matmul", "reduce" };
 
+/* Of those the cases of a brief test. */
+static const char *const brief[] = {
+    "matmul: 65x129x31, B transposed",
+    "eltwise: several runs",
+    "reduce: first, 33 columns",
+};
+
 static qn_device *device;
-static bool preferred_only;
+static enum qni_level tested;
 static bool met[QNI_COUNT(wanted)];  /* cases that the tables have */
 static char *seen[512];              /* "op/algorithm" of the checks, for operations_gaps() */
 static size_t seen_count;
@@ -189,7 +196,8 @@ static bool is_case(const char *want, const char *name, size_t op, const char *c
     return want[op + 2] == '*' ? strstr(colon, want + op + 3) != NULL : !strcmp(want + op, colon);
 }
 
-/* Would selection take it where nobody asks otherwise? The last of a list is for what the others decline. */
+/* Would selection take it where nobody asks otherwise? The last of a list is for what the others decline, and for no brief
+ * test. */
 static bool is_preferred(const char *name, size_t op, size_t algo)
 {
     for (size_t i = 0; qni_ops[i]; i++) {
@@ -199,23 +207,27 @@ static bool is_preferred(const char *name, size_t op, size_t algo)
             continue;
         for (; *a; a++)
             if (strlen((*a)->name) == algo && !strncmp((*a)->name, name + op + 1, algo))
-                return !a[1] || (device->caps.shape == QNI_CPU_SHAPED ? (*a)->cpu : (*a)->gpu);
+                return (!a[1] && tested != QNI_LEVEL_BRIEF) || (device->caps.shape == QNI_CPU_SHAPED ? (*a)->cpu : (*a)->gpu);
     }
     return false;
 }
 
 bool operation_wanted(const char *name, bool *needed)
 {
+    const char *const *cases = tested == QNI_LEVEL_BRIEF ? brief : wanted;
+    const size_t count = tested == QNI_LEVEL_BRIEF ? QNI_COUNT(brief) : QNI_COUNT(wanted);
     const char *slash = strchr(name, '/'), *colon = slash ? strstr(slash, ": ") : NULL;
     size_t op = slash ? (size_t)(slash - name) : 0;
     bool found = false;
 
     if (!colon || !strncmp(slash, "/gradient:", strlen("/gradient:")))
         return false;
-    for (size_t i = 0; i < QNI_COUNT(wanted) && !found; i++)
-        if (is_case(wanted[i], name, op, colon))
-            found = met[i] = true;
-    if (found && preferred_only)
+    for (size_t i = 0; i < count && !found; i++)
+        if (is_case(cases[i], name, op, colon)) {
+            found = true;
+            met[i] = cases == wanted;
+        }
+    if (found && tested != QNI_LEVEL_ALL)
         found = is_preferred(name, op, (size_t)(colon - slash) - 1);
     if (found)
         remember(name, (size_t)(colon - name));
@@ -270,50 +282,60 @@ static int attention(void)
     return op_attention(0, NULL);
 }
 
-void check_operations(qn_device *dev, bool quick)
-{
-    static const struct {
-        const char *name;
-        int (*run)(void);
-    } tables[] = {
-        { "device: builds kernels of products", op_gemm },
-        { "device: builds kernels by element", op_eltwise },
-        { "device: builds kernels of sums", op_reduce },
-        { "device: builds kernels of softmax", op_softmax },
-        { "device: builds kernels of cross entropy", op_cross_entropy },
-        { "device: builds kernels of losses", op_pointwise_loss },
-        { "device: builds kernels of metrics", op_metric },
-        { "device: builds kernels of convolutions", op_conv2d },
-        { "device: builds kernels of maxima", op_maxpool },
-        { "device: builds kernels of averages", op_avgpool },
-        { "device: builds kernels of batch norm", op_batch_norm },
-        { "device: builds kernels of layer norm", op_layer_norm },
-        { "device: builds kernels of recurrence", op_rnn },
-        { "device: builds kernels of its gradient", op_rnn_grad },
-        { "device: builds kernels of states", op_state },
-        { "device: builds kernels of rotations", op_rotary },
-        { "device: builds kernels of caches", op_cache_append },
-        { "device: builds kernels of moves", op_shape },
-        { "device: builds kernels of random numbers", op_random },
-        { "device: builds kernels of updates", op_update },
-        { "device: builds kernels of norms", op_clip },
-        { "device: builds kernels of attention", attention },
-    };
+/* Programs of tests/op; those of needed_ops come first. */
+static const struct table {
+    const char *name;
+    int (*run)(void);
+} tables[] = {
+    { "device: builds kernels of products", op_gemm },
+    { "device: builds kernels by element", op_eltwise },
+    { "device: builds kernels of sums", op_reduce },
+    { "device: builds kernels of softmax", op_softmax },
+    { "device: builds kernels of cross entropy", op_cross_entropy },
+    { "device: builds kernels of losses", op_pointwise_loss },
+    { "device: builds kernels of metrics", op_metric },
+    { "device: builds kernels of convolutions", op_conv2d },
+    { "device: builds kernels of maxima", op_maxpool },
+    { "device: builds kernels of averages", op_avgpool },
+    { "device: builds kernels of batch norm", op_batch_norm },
+    { "device: builds kernels of layer norm", op_layer_norm },
+    { "device: builds kernels of recurrence", op_rnn },
+    { "device: builds kernels of its gradient", op_rnn_grad },
+    { "device: builds kernels of states", op_state },
+    { "device: builds kernels of rotations", op_rotary },
+    { "device: builds kernels of caches", op_cache_append },
+    { "device: builds kernels of moves", op_shape },
+    { "device: builds kernels of random numbers", op_random },
+    { "device: builds kernels of updates", op_update },
+    { "device: builds kernels of norms", op_clip },
+    { "device: builds kernels of attention", attention },
+};
 
-    device = dev;
-    preferred_only = quick;
-    for (size_t i = 0; i < QNI_COUNT(tables); i++) {
-        if (check_begin(tables[i].name, false)) {
-            qni_recorder_init(&launches, dev->ctx);
-            collecting = true;
-            tables[i].run();
-            collecting = false;
-            build();
-            qni_recorder_free(&launches);
-            check_end();
-        }
-        tables[i].run();
+/* What n tables check, after a check that builds their kernels together. */
+static void check_tables(const char *name, bool needed, const struct table *table, size_t n)
+{
+    if (check_begin(name, needed)) {
+        qni_recorder_init(&launches, device->ctx);
+        collecting = true;
+        for (size_t i = 0; i < n; i++)
+            table[i].run();
+        collecting = false;
+        build();
+        qni_recorder_free(&launches);
+        check_end();
     }
+    for (size_t i = 0; i < n; i++)
+        table[i].run();
+}
+
+void check_operations(qn_device *dev, enum qni_level level)
+{
+    device = dev;
+    tested = level;
+    if (level == QNI_LEVEL_BRIEF)
+        check_tables("device: builds kernels", true, tables, QNI_COUNT(needed_ops));
+    for (size_t i = 0; i < QNI_COUNT(tables) && level != QNI_LEVEL_BRIEF; i++)
+        check_tables(tables[i].name, false, &tables[i], 1);
 }
 
 int operations_gaps(void)

@@ -17,7 +17,7 @@ static struct {
     FILE *to;
     int from, checks; /* checks before from were made by an earlier process */
     const char *name, *only;
-    bool failed, skipped;
+    bool needed_only, failed, skipped;
     char text[400];
     double begun, gflops, gbytes_per_s;
     uint64_t random;
@@ -46,13 +46,14 @@ static void end_line(struct json *j)
         _Exit(EXIT_FAILURE);
 }
 
-void report_start(int fd, int from, const char *only)
+void report_start(int fd, int from, const char *only, bool needed_only)
 {
     struct json j;
 
     run.to = fdopen(fd, "w");
     run.from = from;
     run.only = only;
+    run.needed_only = needed_only;
     if (!run.to)
         _Exit(EXIT_FAILURE);
     j = line();
@@ -96,7 +97,7 @@ bool check_begin(const char *name, bool needed)
 {
     struct json j;
 
-    if (!is_selected(name) || run.checks++ < run.from)
+    if (!is_selected(name) || (run.needed_only && !needed) || run.checks++ < run.from)
         return false;
     run.name = name;
     run.failed = run.skipped = false;

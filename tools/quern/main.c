@@ -29,14 +29,9 @@ static void warn(void *user, qn_log_level level, const char *line)
 
 qn_status open_device(qn_context **ctx, qn_device **dev, const char *select)
 {
-    qn_device_info d;
-    qn_status st = qn_context_create(ctx, &(qn_context_opt){ .log = warn });
+    qn_status st = qn_context_create(ctx, &(qn_context_opt){ .log = warn, .qualify = true });
 
-    if (st)
-        return st;
-    /* On a GPU it is a matter of seconds, with a CPU's compilers one of minutes. */
-    (*ctx)->opt.qualify = !qn_device_choose(&d, *ctx, select) && d.type != QN_DEVICE_CPU;
-    return qn_device_open(dev, *ctx, select);
+    return st ? st : qn_device_open(dev, *ctx, select);
 }
 
 static const char environment[] =
