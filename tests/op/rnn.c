@@ -202,18 +202,19 @@ static void prepare(const struct qni_problem *p, double *const *in)
 #define SEQUENCE(N, T, D) {QN_F32, {3, {N, T, D}}}
 #define STATE(N, U) {QN_F32, {2, {N, U}}}
 #define PLAIN .act = {QN_SIGMOID, QN_TANH, QN_TANH}
-#define CASE(n, o, g, N, T, U, extra, without, grad, ...) \
+#define SAVED (1u << QNI_RNN_PREVIOUS | 1u << QNI_RNN_GATES | 1u << QNI_RNN_CELLS)
+#define CASE(n, o, g, N, T, U, extra, without, grad, left, ...) \
     {.name = n, .op = &qni_op_##o, .attr = &(const struct qni_rnn){__VA_ARGS__}, .inputs = QNI_RNN_INPUTS, \
      .in = {SEQUENCE(N, T, g * U), STATE(U, g * U), STATE(N, U), STATE(N, U), {QN_U8, {2, {N, T}}}, extra, STATE(N, U)}, \
      .fill = {[QNI_RNN_MASK] = OPTEST_ZERO_ONE, [QNI_RNN_DROP] = OPTEST_ZERO_ONE}, .absent = without, .ref = ref, \
-     .prepare = prepare, .small_grad = grad, .no_grad = 1u << QNI_RNN_DROP, .saved = 28}
-#define LSTM(n, N, T, U, without, grad, ...) CASE(n, lstm, 4, N, T, U, STATE(3, U), without, grad, __VA_ARGS__)
+     .prepare = prepare, .small_grad = grad, .no_grad = 1u << QNI_RNN_DROP, .saved = SAVED, .unwanted = left}
+#define LSTM(n, N, T, U, without, grad, ...) CASE(n, lstm, 4, N, T, U, STATE(3, U), without, grad, 0, __VA_ARGS__)
 #define BIAS(U) {QN_F32, {1, {3 * U}}}
-#define GRU(n, N, T, U, without, grad, ...) CASE(n, gru, 3, N, T, U, BIAS(U), (without) | C0, grad, __VA_ARGS__)
+#define GRU(n, N, T, U, without, grad, ...) CASE(n, gru, 3, N, T, U, BIAS(U), (without) | C0, grad, 0, __VA_ARGS__)
 #define BEFORE(n, N, T, U, without, grad, ...) \
-    CASE(n, gru_before, 3, N, T, U, BIAS(U), (without) | C0 | EXTRA, grad, __VA_ARGS__)
+    CASE(n, gru_before, 3, N, T, U, BIAS(U), (without) | C0 | EXTRA, grad, 0, __VA_ARGS__)
 #define SIMPLE(n, N, T, U, without, grad, ...) \
-    CASE(n, simple_rnn, 1, N, T, U, BIAS(U), (without) | C0 | EXTRA, grad, __VA_ARGS__)
+    CASE(n, simple_rnn, 1, N, T, U, BIAS(U), (without) | C0 | EXTRA, grad, 0, __VA_ARGS__)
 
 enum {
     H0 = 1 << QNI_RNN_H0, C0 = 1 << QNI_RNN_C0, MASK = 1 << QNI_RNN_MASK, EXTRA = 1 << QNI_RNN_EXTRA,
@@ -269,6 +270,11 @@ static const struct optest_case cases[] = {
     SIMPLE("1 x 3 x 600", 1, 3, 600, BARE, false, PLAIN),
     LSTM("hard sigmoid, elu, softplus", 3, 4, 5, MASK | DROP, true, .act = {QN_HARD_SIGMOID, QN_ELU, QN_SOFTPLUS},
          .alpha = {0, 0.7f, 0}),
+    /* Of one sample the kernels are others, where nothing is saved for a gradient. */
+    CASE("1 x 4 x 37, nothing saved", lstm, 4, 1, 4, 37, STATE(3, 37), 0, false, SAVED, PLAIN),
+    CASE("1 x 4 x 37, nothing saved", gru, 3, 1, 4, 37, BIAS(37), C0, false, SAVED, PLAIN),
+    CASE("1 x 4 x 37, nothing saved", gru_before, 3, 1, 4, 37, BIAS(37), C0 | EXTRA, false, SAVED, PLAIN),
+    CASE("1 x 4 x 37, nothing saved", simple_rnn, 1, 1, 4, 37, BIAS(37), C0 | EXTRA, false, SAVED, PLAIN),
 };
 
 int main(void)

@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Which way each input is read: axes along which nothing changes are merged first. */
+ * Which way each input is read: axes along which nothing changes are merged first. Axes of one are left out, but for the first:
+ * it may be the batch, and a batch of one is to have the kernel that other batches have. */
 #include "ops/eltwise/kernel.h"
 
 static void mark_read(const struct qni_eltwise *e, struct qni_elt_layout *l)
@@ -21,7 +22,7 @@ static void input_strides(const qn_shape *in, const qn_shape *out, const int *ax
     for (int a = out->rank - 1; a >= 0; a--) {
         int i = a - (out->rank - in->rank);
 
-        whole[a] = i < 0 || in->dim[i] == 1 ? 0 : s;
+        whole[a] = i < 0 || (in->dim[i] == 1 && (a > 0 || out->dim[0] != 1)) ? 0 : s;
         s *= i < 0 ? 1 : in->dim[i];
     }
     for (int a = 0; a < axes; a++)
@@ -73,7 +74,7 @@ void qni_elt_lay_out(const struct qni_eltwise *e, const struct qni_desc *in, con
     memset(l, 0, sizeof(*l));
     mark_read(e, l);
     for (int a = 0; a < out->rank; a++)
-        if (out->dim[a] != 1) {
+        if (a == 0 || out->dim[a] != 1) {
             l->dim[axes] = out->dim[a];
             axis[axes++] = a;
         }

@@ -39,6 +39,17 @@ static void add_pass(struct passes *ps, int64_t a, int64_t length, int64_t b, in
     ps->n++;
 }
 
+/* All reduced axes are 1: a pass like that of the first one, were it longer, so that a batch of one takes the kernel that other
+ * batches take. */
+static void add_ones(struct passes *ps, unsigned axes, const qn_shape *x)
+{
+    int64_t a = 1;
+
+    for (int i = 0; i < x->rank && !(axes >> i & 1); i++)
+        a *= x->dim[i];
+    add_pass(ps, a, 1, qni_elements(x) / QNI_MAX(a, 1), 1);
+}
+
 static void plan(const struct qni_problem *q, struct passes *ps)
 {
     const struct qni_reduce *attr = q->attr;
@@ -80,7 +91,7 @@ static void plan(const struct qni_problem *q, struct passes *ps)
             add_pass(ps, a, ps->pass[ps->n - 1].parts, b, 1);
     }
     if (!ps->n)
-        add_pass(ps, qni_elements(x), 1, 1, 1);
+        add_ones(ps, attr->axes, x);
     ps->scratch = ps->pass[ps->n - 1].to;
     ps->pass[ps->n - 1].to = -1;
     ps->pass[ps->n - 1].last = true;

@@ -12,18 +12,25 @@
  * are fewer tiles of rows than compute units, though each step is a launch then. */
 #define STREAM_BYTES (1 << 20)
 
+/* Is it a single sample that nobody trains on? That has kernels of its own; training takes the same ones for any batch, so
+ * that a last batch of one compiles nothing. */
+static bool alone(const struct qni_problem *p, int64_t N)
+{
+    return N == 1 && !qni_rnn_is_grad(p->op) && !qni_rnn_wants(p, QNI_RNN_PREVIOUS) && !qni_rnn_wants(p, QNI_RNN_GATES);
+}
+
 /* Vectors of a CPU's tile that are added up at once, and its rows, so that sums, a row of the kernel's vectors and a
  * factor stay in registers. */
-static int at_once(int vectors, int64_t N)
+static int at_once(const struct qni_problem *p, int vectors, int64_t N)
 {
-    return vectors == 4 && N > 1 ? 2 : vectors;
+    return vectors == 4 && !alone(p, N) ? 2 : vectors;
 }
 
 static int tile_rows(const struct qni_problem *p, int vectors, int64_t N)
 {
     const bool many = p->caps->registers >= 32;
 
-    if (N == 1)
+    if (alone(p, N))
         return 1;
     return vectors == 3 ? (many ? 8 : 4) : many ? 8 : 6;
 }
@@ -48,7 +55,7 @@ void qni_rnn_tile(struct qni_rnn_tile *out, const struct qni_problem *p, enum qn
         out->rows_each = GROUP_ITEMS / GROUP_BLOCK * GROUP_ROWS;
     } else {
         out->lanes = out->block = QNI_MAX(p->caps->vector, 4);
-        out->together = at_once(vectors, n.N);
+        out->together = at_once(p, vectors, n.N);
         out->rows = tile_rows(p, vectors, n.N);
         each = qni_ceil_div(n.N, units);
         out->rows_each = qni_round_up(QNI_MAX(each, 1), QNI_MAX(out->rows / 2, 1));
