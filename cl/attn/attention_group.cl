@@ -4,7 +4,7 @@
  * once. What it knows of a query: the largest score m so far, the sum l of exp(s - m), and o, the sum of exp(s - m) v; when a
  * larger score comes, l and o are multiplied by exp(m - new m). l is summed over a work-item's own keys until the end.
  *
- * Global size: tiles of queries of B * Hq heads, blocks of QN_N chunks of Dv; local size 128. Build parameters: those of
+ * Global size: tiles of queries of B * Hq heads, blocks of QN_N chunks of Dv; local size QN_L0, 1. Build parameters: those of
  * attn/group.clh. */
 #include "attn/group.clh"
 

@@ -6,7 +6,7 @@
  *   and delta, minus the sums over dy y, [B,Hq,Tq]. Global size: tiles of queries of B * Hq heads, blocks of chunks of D.
  * attention_grad_keys: a work-group has QN_ROWS keys of a head, goes through the queries of each head that uses them, and
  *   makes QN_N chunks of dk and of dv. Global size: tiles of keys of B * Hkv heads, blocks of chunks of D or Dv.
- * Local size 128. Build parameters: those of attn/group.clh. */
+ * Local size QN_L0, 1. Build parameters: those of attn/group.clh. */
 #include "attn/group.clh"
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))

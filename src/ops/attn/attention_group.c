@@ -4,24 +4,37 @@
  * are shared by several, each of which makes the weights. */
 #include "ops/attn/attn.h"
 
-#define ITEMS       128
-#define ROWS        64 /* QN_ROWS */
+#define MOST_ITEMS  128
+#define LEAST_ITEMS 64
 #define CHUNK       32 /* QN_CHUNK */
-#define LOCAL_BYTES (((ROWS / 4 + 1 + CHUNK / 4 + 1) * 16 + ROWS) * CHUNK)
 /* Of a result in registers: the gradient of keys has two results. */
 #define MOST_CHUNKS      4
 #define MOST_GRAD_CHUNKS 2
 
+static int64_t items_of(const struct qni_problem *p)
+{
+    return p->caps->group_items >= MOST_ITEMS ? MOST_ITEMS : LEAST_ITEMS;
+}
+
+/* QN_ROWS */
+static int64_t rows_of(const struct qni_problem *p)
+{
+    return items_of(p) / 2;
+}
+
 static bool applies(const struct qni_problem *p)
 {
-    return qni_epilogue_empty(&p->epilogue) && p->caps->group_items >= ITEMS && p->caps->local_bytes >= LOCAL_BYTES;
+    const int64_t rows = rows_of(p), local = ((rows / 4 + 1 + CHUNK / 4 + 1) * 16 + rows) * CHUNK;
+
+    return qni_epilogue_empty(&p->epilogue) && p->caps->group_items >= LEAST_ITEMS && (int64_t)p->caps->local_bytes >= local;
 }
 
 /* Tiles of `rows` rows of so many heads; and blocks of chunks of `size` elements. */
-static void grid(struct qni_recorder *r, struct qni_launch *l, int64_t rows, int64_t heads, int64_t size, int64_t chunks)
+static void grid(const struct qni_problem *p, struct qni_recorder *r, struct qni_launch *l, int64_t rows, int64_t heads,
+                 int64_t size, int64_t chunks)
 {
-    qni_grid(r, l, 2, (int64_t[]){ qni_ceil_div(rows, ROWS) * heads, qni_ceil_div(size, chunks * CHUNK) },
-             (int64_t[]){ ITEMS, 1 });
+    qni_grid(r, l, 2, (int64_t[]){ qni_ceil_div(rows, rows_of(p)) * heads, qni_ceil_div(size, chunks * CHUNK) },
+             (int64_t[]){ items_of(p), 1 });
 }
 
 static int64_t chunks_of(const struct qni_attn *n)
@@ -56,7 +69,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_attn_arguments(r, l, p, &n);
     qni_attn_out(r, l, p, 0, 0);
     qni_attn_out(r, l, p, 1, 0);
-    grid(r, l, n.Tq, n.B * n.Hq, n.Dv, chunks_of(&n));
+    grid(p, r, l, n.Tq, n.B * n.Hq, n.Dv, chunks_of(&n));
     qni_work(l, qni_attn_flops(p, &n, 2), 0);
 }
 
@@ -98,7 +111,7 @@ static void emit_grad(const struct qni_problem *p, struct qni_recorder *r)
             qni_in(r, l, i, QN_F32);
         qni_scratch(r, l, QN_F32, 0);
         qni_attn_out(r, l, p, 0, delta_elements(&n));
-        grid(r, l, n.Tq, n.B * n.Hq, n.D, grad_chunks_of(p, &n));
+        grid(p, r, l, n.Tq, n.B * n.Hq, n.D, grad_chunks_of(p, &n));
         qni_work(l, qni_attn_flops(p, &n, 3), 0);
     }
     if (n.B && n.Tk && (p->unwanted & 6) != 6) {
@@ -108,7 +121,7 @@ static void emit_grad(const struct qni_problem *p, struct qni_recorder *r)
         qni_scratch(r, l, QN_F32, 0);
         qni_attn_out(r, l, p, 1, delta_elements(&n));
         qni_attn_out(r, l, p, 2, delta_elements(&n));
-        grid(r, l, n.Tk, n.B * n.Hkv, QNI_MAX(n.D, n.Dv), grad_chunks_of(p, &n));
+        grid(p, r, l, n.Tk, n.B * n.Hkv, QNI_MAX(n.D, n.Dv), grad_chunks_of(p, &n));
         qni_work(l, qni_attn_flops(p, &n, 4), 0);
     }
 }
