@@ -5,7 +5,7 @@
 # where there is Wine the command starts.
 # usage: windows.sh BUILD_FOLDER
 top=$(cd "$(dirname "$0")/../.." && pwd)
-build=$1
+build=$(cd "$1" && pwd) || exit 1
 objdump=x86_64-w64-mingw32-objdump
 n=0
 
