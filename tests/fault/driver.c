@@ -143,7 +143,7 @@ static const struct fault slow_faults[] = {
     { "a context that hangs", "hang:clCreateContext:0:", CALLS,
       "device: opened=4(timed out, no end after 2 s", "", QN_VERDICT_BAD, 3, 3, 2 },
     { "a compiler that crashes again and again", "crash:clBuildProgram:0:", CALLS,
-      "device: compiles and runs a kernel=3(crashed, signal 11 (SIGSEGV)", "", QN_VERDICT_BAD, 4, 3, 0 },
+      "device: compiles and runs a kernel=3(crashed, signal 11 (SIGSEGV)", "", QN_VERDICT_BAD, 5, 4, 0 },
     { "a product that no algorithm of ours makes", "skip:clEnqueueNDRangeKernel:0:long c0", SMALL,
       "matmul/cpu: 7x17x13=1(output 0 [7, 17] at [0,0]: not written", "matmul/gpu matmul/simple matmul/cpu", QN_VERDICT_BAD, 1, 3,
       0 }, /* what rules it out goes first */
