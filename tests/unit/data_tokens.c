@@ -392,6 +392,7 @@ static void reviews(void)
     qn_dataset *ds = NULL;
     qn_lines *l = NULL;
     char path[512];
+    qn_status st;
     FILE *f;
 
     snprintf(path, sizeof(path), "%s/data/rt-polarity/rt-polarity.pos", shared ? shared : TEST_SOURCE_DIR "/../shared");
@@ -401,7 +402,13 @@ static void reviews(void)
     }
     fclose(f);
     CHECK_STATUS(qn_lines_read(&l, path, NULL), QN_E_FORMAT, "not UTF-8");
-    CHECK_OK(qn_lines_read(&l, path, &(qn_lines_opt){.encoding = "ISO-8859-1"}));
+    st = qn_lines_read(&l, path, &(qn_lines_opt){.encoding = "ISO-8859-1"});
+    if (st == QN_E_UNSUPPORTED) {
+        test_skip("the C library knows no ISO-8859-1");
+        return;
+    }
+    if (!CHECK_OK(st))
+        return;
     CHECK_INT(l->lines, 5331);
     for (int kind = QN_TOKENS_WORDS; kind <= QN_TOKENS_PAIRS; kind++) {
         CHECK_OK(qn_tokenizer_create(&t, &(qn_tokenizer_opt){.kind = (qn_token_kind)kind, .limit = 1000, .unknown = "?"}));
