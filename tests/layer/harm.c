@@ -45,11 +45,14 @@ struct kernel {
     cl_mem arg[MOST_ARGS];
 };
 
-/* Handles are never forgotten, and the latest that has a name counts. */
-static struct program *program;
-static struct kernel *kernel;
-static cl_mem *buffer;
-static size_t programs, kernels, buffers;
+/* What handles stand for, which are the first member. None is forgotten, and the latest of a name counts. */
+struct list {
+    char *items;
+    size_t n, size;
+};
+
+static struct list programs = { .size = sizeof(struct program) }, kernels = { .size = sizeof(struct kernel) },
+                   buffers = { .size = sizeof(cl_mem) };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void harm_plan(const char *text, const char *const names[LAYER_CALLS])
@@ -84,29 +87,26 @@ void harm_plan(const char *text, const char *const names[LAYER_CALLS])
 
 /* ---- what there is ---- */
 
-static void *find(void *list, size_t n, size_t size, const void *id)
+static void *find(const struct list *l, const void *id)
 {
-    while (n--) {
-        char *item = (char *)list + n * size;
-
-        if (!memcmp(item, &id, sizeof(id)))
-            return item;
-    }
+    for (size_t i = l->n; i--;)
+        if (!memcmp(l->items + i * l->size, &id, sizeof(id)))
+            return l->items + i * l->size;
     return NULL;
 }
 
-/* A place for a handle, which stands first in it; the old one where there was one of that name. */
-static void *add(void **list, size_t *n, size_t size, const void *id)
+/* A place for a handle; the old one where there was one of that name. */
+static void *add(struct list *l, const void *id)
 {
-    void *item = find(*list, *n, size, id);
+    char *item = find(l, id);
 
-    if (!item) {
-        *list = realloc(*list, (*n + 1) * size);
-        if (!*list)
-            abort();
-        item = (char *)*list + (*n)++ * size;
-        memset(item, 0, size);
-    }
+    if (item)
+        return item;
+    l->items = realloc(l->items, (l->n + 1) * l->size);
+    if (!l->items)
+        abort();
+    item = l->items + l->n++ * l->size;
+    memset(item, 0, l->size);
     memcpy(item, &id, sizeof(id));
     return item;
 }
@@ -130,7 +130,7 @@ void harm_note_program(cl_program p, cl_uint n, const char **text, const size_t 
 
     pthread_mutex_lock(&lock);
     if (harms && p) {
-        to = add((void **)&program, &programs, sizeof(*program), p);
+        to = add(&programs, p);
         free(to->source);
         to->source = join(n, text, bytes);
     }
@@ -159,8 +159,8 @@ void harm_note_kernel(cl_kernel k, cl_program p, const char *name)
 
     pthread_mutex_lock(&lock);
     if (harms && k) {
-        of = find(program, programs, sizeof(*program), p);
-        to = add((void **)&kernel, &kernels, sizeof(*kernel), k);
+        of = find(&programs, p);
+        to = add(&kernels, k);
         memset(to->arg, 0, sizeof(to->arg));
         to->harms = 0;
         for (int i = 0; of && i < harms; i++)
@@ -173,7 +173,7 @@ void harm_note_buffer(cl_mem m)
 {
     pthread_mutex_lock(&lock);
     if (harms && m)
-        add((void **)&buffer, &buffers, sizeof(*buffer), m);
+        add(&buffers, m);
     pthread_mutex_unlock(&lock);
 }
 
@@ -183,10 +183,10 @@ void harm_note_arg(cl_kernel k, cl_uint index, size_t bytes, const void *value)
     void *m;
 
     pthread_mutex_lock(&lock);
-    of = harms ? find(kernel, kernels, sizeof(*kernel), k) : NULL;
+    of = harms ? find(&kernels, k) : NULL;
     if (of && of->harms && value && bytes == sizeof(m) && index < MOST_ARGS) {
         memcpy(&m, value, sizeof(m));
-        of->arg[index] = find(buffer, buffers, sizeof(*buffer), m) ? m : NULL;
+        of->arg[index] = find(&buffers, m) ? m : NULL;
     }
     pthread_mutex_unlock(&lock);
 }
@@ -196,8 +196,8 @@ void harm_note_arg(cl_kernel k, cl_uint index, size_t bytes, const void *value)
 /* The harms that a call suffers now, a bit each. */
 static unsigned due(enum layer_call call, cl_program p, cl_kernel k)
 {
-    const struct program *about = p ? find(program, programs, sizeof(*program), p) : NULL;
-    const struct kernel *of = k ? find(kernel, kernels, sizeof(*kernel), k) : NULL;
+    const struct program *about = p ? find(&programs, p) : NULL;
+    const struct kernel *of = k ? find(&kernels, k) : NULL;
     unsigned bits = 0;
 
     for (int i = 0; i < harms; i++) {
@@ -340,7 +340,7 @@ cl_int harm_launch(const cl_icd_dispatch *next, cl_command_queue q, cl_kernel k,
     if (harms) {
         pthread_mutex_lock(&lock);
         bits = due(LAYER_ND_RANGE, NULL, k);
-        of = find(kernel, kernels, sizeof(*kernel), k);
+        of = find(&kernels, k);
         if (of)
             memcpy(arg, of->arg, sizeof(arg));
         pthread_mutex_unlock(&lock);
