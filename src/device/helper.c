@@ -19,8 +19,9 @@
 
 extern char **environ;
 
-#define NAME  "quern-qualify"
-#define SLICE 100 /* ms between two looks whether it still lives */
+#define NAME   "quern-qualify"
+#define SLICE  100 /* ms between two looks whether it still lives */
+#define MOST_S 1.0 /* that such a slice counts: one that took longer was a stop of this program, and perhaps of the helper */
 
 /* From the folder of the library or the command, installed or as they are built. */
 static const char *const places[] = {
@@ -284,7 +285,7 @@ void qni_helper_stop(struct qni_helper *h)
 
 const char *qni_helper_line(struct qni_helper *h, char *line, size_t bytes, int limit_s)
 {
-    const double begun = now();
+    double waited = 0, last = now();
 
     for (;;) {
         struct pollfd ends[2] = { { .fd = h->out_closed ? -1 : h->out, .events = POLLIN },
@@ -301,7 +302,7 @@ const char *qni_helper_line(struct qni_helper *h, char *line, size_t bytes, int 
                 return NULL;
             continue;
         }
-        if (now() - begun > limit_s) {
+        if (waited > limit_s) {
             h->end = QNI_HELPER_TIMED_OUT;
             snprintf(h->how, sizeof(h->how), "no end after %d s", limit_s);
             qni_helper_stop(h);
@@ -315,6 +316,8 @@ const char *qni_helper_line(struct qni_helper *h, char *line, size_t bytes, int 
             continue;
         }
         poll(ends, 2, SLICE);
+        waited += QNI_MIN(now() - last, MOST_S);
+        last = now();
         read_text(h);
         read_complaints(h);
     }

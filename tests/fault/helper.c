@@ -41,6 +41,8 @@ static void act(const char *name)
         abort();
     } else if (!strncmp(part, "exit", 4)) {
         exit(7);
+    } else if (!strncmp(part, "slow", 4)) {
+        usleep(4500000);
     } else if (!strncmp(part, "hang", 4)) {
         if (fork() == 0) { /* a child that would outlive it, and holds its descriptors */
             FILE *f = fopen(env("HELPER_LOG"), "a");

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -252,6 +253,31 @@ static void ends_what_hangs(void)
     for (int i = 0; i < 100 && child > 0 && !is_gone(child); i++)
         nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
     CHECK(child > 0 && is_gone(child));
+}
+
+/* Who reads was stopped himself for longer than the limit: that is not the helper's time. */
+static void stops_meanwhile(void)
+{
+    int state = 0;
+    pid_t pid;
+
+    play("slow:matmul/cpu: small");
+    pid = fork();
+    if (pid == 0) {
+        char *argv[] = { (char *)(uintptr_t)player, NULL }, line[500];
+        struct qni_helper h;
+
+        if (qni_helper_start(&h, player, argv))
+            _exit(EXIT_FAILURE);
+        while (qni_helper_line(&h, line, sizeof(line), 3))
+            ;
+        _exit(h.end == QNI_HELPER_ENDED ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    nanosleep(&(struct timespec){ .tv_nsec = 500000000 }, NULL);
+    CHECK(pid > 0 && !kill(pid, SIGSTOP));
+    nanosleep(&(struct timespec){ .tv_sec = 3, .tv_nsec = 700000000 }, NULL);
+    CHECK(pid > 0 && !kill(pid, SIGCONT));
+    CHECK(pid > 0 && waitpid(pid, &state, 0) == pid && WIFEXITED(state) && WEXITSTATUS(state) == EXIT_SUCCESS);
 }
 
 /* A device that cannot compute is not opened, and another one would be. */
@@ -503,6 +529,7 @@ int main(int argc, char **argv)
         test_run("qualify: a feature that is wrong is taken away", takes_away);
         test_run("qualify: crashes and garbage", survives);
         test_run("qualify: what hangs is ended with its children", ends_what_hangs);
+        test_run("qualify: time in which this program is stopped does not count", stops_meanwhile);
         test_run("qualify: a device that cannot compute is not used", rules_out);
         test_run("qualify: helpers that are none", explains);
         test_run("qualify: at the first use", first_use);
