@@ -19,91 +19,16 @@
 #if !defined(QN_BM) || !defined(QN_BN) || !defined(QN_TM) || !defined(QN_TN) || !defined(QN_KT)
 #error "QN_BM, QN_BN, QN_TM, QN_TN and QN_KT are required"
 #endif
-#if !defined(QN_TA) || !defined(QN_TB)
-#error "QN_TA and QN_TB are required"
-#endif
 #define QN_V 4
 #include "common/types.clh"
 #include "common/vec.clh"
 #include "gemm/epilogue.clh"
 
-#define QN_ACROSS (QN_BN / QN_TN)          /* work-items side by side */
-#define QN_DOWN (QN_BM / QN_TM)            /* and below each other */
-#define QN_LOADS_A (QN_BM * QN_KT / QN_L0) /* elements of a tile that a work-item loads */
-#define QN_LOADS_B (QN_BN * QN_KT / QN_L0)
-#define QN_ROW_A (QN_BM / 4 + 1)           /* float4s of a tile's row in local memory; one is not used, for the banks */
-#define QN_ROW_B (QN_BN / 4 + 1)
-
-/* This work-item's share of the tile of A' that begins at row m and column k, into registers. */
-static inline void QN_NAME(load_a)(float *r, __global const QN_T *a, long lda, int m, int k,
-                                   int M, int k1)
-{
-    const int id = get_local_id(0);
-
-#pragma unroll
-    for (int i = 0; i < QN_LOADS_A; i++) {
-        const int at = i * QN_L0 + id;
-#if QN_TA
-        const int row = m + at % QN_BM, column = k + at / QN_BM;
-
-        r[i] = row < M && column < k1 ? qn_load(a, column * lda + row) : 0.0f;
-#else
-        const int row = m + at / QN_KT, column = k + at % QN_KT;
-
-        r[i] = row < M && column < k1 ? qn_load(a, row * lda + column) : 0.0f;
-#endif
-    }
-}
-
-static inline void QN_NAME(store_a)(__local float *tile, const float *r)
-{
-    const int id = get_local_id(0);
-
-#pragma unroll
-    for (int i = 0; i < QN_LOADS_A; i++) {
-        const int at = i * QN_L0 + id;
-#if QN_TA
-        tile[at / QN_BM * (4 * QN_ROW_A) + at % QN_BM] = r[i];
-#else
-        tile[at % QN_KT * (4 * QN_ROW_A) + at / QN_KT] = r[i];
-#endif
-    }
-}
-
-static inline void QN_NAME(load_b)(float *r, __global const QN_T *b, long ldb, int n, int k,
-                                   int N, int k1)
-{
-    const int id = get_local_id(0);
-
-#pragma unroll
-    for (int i = 0; i < QN_LOADS_B; i++) {
-        const int at = i * QN_L0 + id;
-#if QN_TB
-        const int row = k + at % QN_KT, column = n + at / QN_KT;
-
-        r[i] = row < k1 && column < N ? qn_load(b, column * ldb + row) : 0.0f;
-#else
-        const int row = k + at / QN_BN, column = n + at % QN_BN;
-
-        r[i] = row < k1 && column < N ? qn_load(b, row * ldb + column) : 0.0f;
-#endif
-    }
-}
-
-static inline void QN_NAME(store_b)(__local float *tile, const float *r)
-{
-    const int id = get_local_id(0);
-
-#pragma unroll
-    for (int i = 0; i < QN_LOADS_B; i++) {
-        const int at = i * QN_L0 + id;
-#if QN_TB
-        tile[at % QN_KT * (4 * QN_ROW_B) + at / QN_KT] = r[i];
-#else
-        tile[at / QN_BN * (4 * QN_ROW_B) + at % QN_BN] = r[i];
-#endif
-    }
-}
+#define QN_ACROSS (QN_BN / QN_TN) /* work-items side by side */
+#define QN_DOWN (QN_BM / QN_TM)   /* and below each other */
+#define QN_ROW_A (QN_BM + 4)      /* floats of a tile's row in local memory; four are not used, for the banks */
+#define QN_ROW_B (QN_BN + 4)
+#include "gemm/tile.clh"
 
 __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T *restrict b, long b0,
@@ -112,7 +37,7 @@ void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T
                    int M, int N, int K, long lda, long ldb, long ldc, long stride_a, long stride_b, long stride_c,
                    int splits, int split_k, long split_stride, float alpha)
 {
-    __local float4 tile_a[2][QN_KT * QN_ROW_A], tile_b[2][QN_KT * QN_ROW_B];
+    __local float4 tile_a[2][QN_KT * QN_ROW_A / 4], tile_b[2][QN_KT * QN_ROW_B / 4];
     const int tiles = (N + QN_BN - 1) / QN_BN;
     const int group = get_global_id(0) / QN_L0;
     const int m0 = group / tiles * QN_BM, n0 = group % tiles * QN_BN;
@@ -152,10 +77,10 @@ void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T
 
 #pragma unroll
             for (int i = 0; i < QN_TM / 4; i++)
-                av[i] = tile_a[side][z * QN_ROW_A + i * QN_DOWN + ty];
+                av[i] = tile_a[side][z * (QN_ROW_A / 4) + i * QN_DOWN + ty];
 #pragma unroll
             for (int j = 0; j < QN_TN / 4; j++)
-                bv[j] = tile_b[side][z * QN_ROW_B + j * QN_ACROSS + tx];
+                bv[j] = tile_b[side][z * (QN_ROW_B / 4) + j * QN_ACROSS + tx];
 #pragma unroll
             for (int i = 0; i < QN_TM / 4; i++)
 #pragma unroll

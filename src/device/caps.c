@@ -233,6 +233,27 @@ static void find_free(const struct probe *p, struct qni_caps *out)
         out->free_bytes = QNI_MIN((uint64_t)free[0], UINT64_MAX >> 10) << 10;
 }
 
+/* By what the makers' own drivers say; others that know the hardware have not these instructions in OpenCL C. */
+static void find_matrix(const struct probe *p, struct qni_caps *out, const char *extensions)
+{
+    static const char *const mfma[] = { "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx950" };
+    size_t sizes[16], bytes = 0;
+
+    if (out->type != CL_DEVICE_TYPE_GPU)
+        return;
+    if (has_word(extensions, "cl_nv_device_attribute_query") && query_uint(p, CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV) >= 8)
+        out->matrix = QNI_MATRIX_NVIDIA;
+    for (size_t i = 0; i < QNI_COUNT(mfma); i++) /* "gfx90a:sramecc+:xnack-" */
+        if (!strncmp(out->name, mfma[i], strlen(mfma[i])) && has_word(extensions, "cl_amd_device_attribute_query"))
+            out->matrix = QNI_MATRIX_AMD;
+    if (strstr(out->vendor, "Intel") && has_word(extensions, "cl_intel_subgroups") &&
+        has_word(extensions, "cl_intel_required_subgroup_size") &&
+        !p->cl->GetDeviceInfo(p->id, CL_DEVICE_SUB_GROUP_SIZES_INTEL, sizeof(sizes), sizes, &bytes))
+        for (size_t i = 0; i < bytes / sizeof(sizes[0]); i++)
+            if (sizes[i] == 16)
+                out->matrix = QNI_MATRIX_INTEL;
+}
+
 static void find_extensions(struct probe *p, struct qni_caps *out)
 {
     char *text = query_text(p, false, CL_DEVICE_EXTENSIONS);
@@ -245,6 +266,7 @@ static void find_extensions(struct probe *p, struct qni_caps *out)
         find_pci(p, out, text);
         if (has_word(text, "cl_amd_device_attribute_query"))
             find_free(p, out);
+        find_matrix(p, out, text);
     }
     qni_free(p->ctx, &text);
 }

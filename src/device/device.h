@@ -95,6 +95,14 @@ enum qni_shape_class {
     QNI_GPU_SHAPED  /* work-groups of 64 to 256, local memory, coalesced access */
 };
 
+/* Matrix instructions that our kernels know, by what cl/gemm/matrix.clh calls them. */
+enum qni_matrix {
+    QNI_MATRIX_NONE,
+    QNI_MATRIX_NVIDIA, /* mma.sync of TF32: compute capability 8.0 and above */
+    QNI_MATRIX_AMD,    /* MFMA of f32: gfx908 and its successors */
+    QNI_MATRIX_INTEL   /* sub-groups of 16 that broadcast */
+};
+
 /* Bits of qni_caps.quirks; quirks.c has the table with a reason for each. */
 enum qni_quirk {
     QNI_QUIRK_NO_BINARIES = 1u << 0,    /* program binaries crash or fail: never store them */
@@ -132,6 +140,8 @@ struct qni_caps {
     int vector;                  /* f32 lanes of a native vector: 1, 4, 8 or 16 */
     int registers;               /* native vector registers a tile may use: 16 or 32 */
     bool fp16, subgroups;
+    enum qni_matrix matrix;
+    bool matrix_played;          /* for tests: the device has no such instruction, kernels are to play it */
     bool binaries;               /* programs' binaries are to be kept and used */
     bool available;              /* the driver says the device can be used */
     bool compiler;               /* it compiles OpenCL C */
@@ -147,6 +157,7 @@ struct qni_caps {
     unsigned tested_quirks;      /* of quirks, those that it found */
     char failed[280];            /* why the device is not used, or "" */
     char left_out[2560];         /* algorithms that are wrong: "op/algorithm op/algorithm " */
+    char qualified[256];         /* likewise those that passed, of those that are off where they have not */
 };
 
 /* Fill caps for a device that may not be open yet. */
@@ -157,6 +168,8 @@ qn_status qni_caps_probe(struct qni_caps *out, qn_context *ctx, const struct qni
 const char *qni_caps_unusable(const struct qni_caps *caps);
 /* Was an algorithm found wrong on this device? (verdict.c) */
 bool qni_caps_left_out(const struct qni_caps *caps, const char *op, const char *algo);
+/* Was one found right that is off otherwise? */
+bool qni_caps_qualified(const struct qni_caps *caps, const char *op, const char *algo);
 
 /* ---- quirks.c ---- */
 

@@ -18,6 +18,7 @@
 struct tested_algo {
     char name[64];
     bool needed, passed;
+    bool qualifies;        /* it is off where it did not pass */
 };
 
 struct session {
@@ -100,7 +101,7 @@ static void add_finding(struct session *s, const char *name, bool algorithm, con
     f->algorithm = algorithm;
 }
 
-static void note_algorithm(struct session *s, const char *name, bool passed)
+static void note_algorithm(struct session *s, const char *name, bool passed, bool qualifies)
 {
     size_t i = 0;
 
@@ -112,10 +113,11 @@ static void note_algorithm(struct session *s, const char *name, bool passed)
         snprintf(s->algo[s->algos++].name, sizeof(s->algo[i].name), "%s", name);
     s->algo[i].needed = s->needed;
     s->algo[i].passed = s->algo[i].passed || passed;
+    s->algo[i].qualifies = s->algo[i].qualifies || qualifies;
 }
 
 /* A check is over. "op/algorithm: case" is one of an algorithm, anything else one of the device. */
-static void note_result(struct session *s, qn_check_result result, double ms, const char *text)
+static void note_result(struct session *s, qn_check_result result, double ms, const char *text, bool qualifies)
 {
     const char *slash = strchr(s->begun, '/'), *colon = strstr(s->begun, ": ");
     const bool algorithm = slash && colon && slash < colon, failed = result != QN_CHECK_PASSED && result != QN_CHECK_SKIPPED;
@@ -133,7 +135,7 @@ static void note_result(struct session *s, qn_check_result result, double ms, co
     if (failed)
         add_finding(s, name, algorithm, reason);
     if (algorithm)
-        note_algorithm(s, name, result == QN_CHECK_PASSED);
+        note_algorithm(s, name, result == QN_CHECK_PASSED, qualifies);
     else if (failed && s->needed && !*s->bad)
         snprintf(s->bad, sizeof(s->bad), "%s", name);
     if (s->opt->visit)
@@ -181,7 +183,7 @@ static qn_status read_line(struct session *s, const char *line)
             qni_speed_put(s->ctx, &s->found->caps, gflops, gbytes);
         get_text(line, "text", text, sizeof(text));
         get_text(line, "result", word, sizeof(word));
-        note_result(s, result_of(word), get_number(line, "ms"), text);
+        note_result(s, result_of(word), get_number(line, "ms"), text, strstr(line, "\"qualifies\":true") != NULL);
     } else if (find_member(line, "done")) {
         s->done = true;
         if ((int)get_number(line, "done") != s->next || !s->known)
@@ -238,7 +240,7 @@ static qn_status note_end(struct session *s, const struct qni_helper *h)
         snprintf(s->begun, sizeof(s->begun), "device: opened again");
         s->needed = true;
     }
-    note_result(s, late ? QN_CHECK_TIMED_OUT : QN_CHECK_CRASHED, 0, text);
+    note_result(s, late ? QN_CHECK_TIMED_OUT : QN_CHECK_CRASHED, 0, text, false);
     return QN_OK;
 }
 
@@ -251,6 +253,21 @@ static bool is_computed(const struct session *s, const char *name)
         if (!strncmp(s->algo[i].name, name, op) && s->algo[i].passed && !has_finding(s->v, s->algo[i].name))
             return true;
     return false;
+}
+
+/* Those that passed every check, of those that are off otherwise. */
+static void note_qualified(struct session *s)
+{
+    char *out = s->v->qualified;
+    size_t used = 0;
+
+    for (size_t i = 0; i < s->algos; i++) {
+        const char *name = s->algo[i].name;
+
+        if (s->algo[i].qualifies && s->algo[i].passed && !has_finding(s->v, name) &&
+            used + strlen(name) + 2 <= sizeof(s->v->qualified))
+            used += (size_t)snprintf(out + used, sizeof(s->v->qualified) - used, "%s ", name);
+    }
 }
 
 /* What rules the device out is a finding of its own. */
@@ -274,6 +291,7 @@ static void judge(struct session *s, bool slow)
             snprintf(reason, sizeof(reason), "no algorithm computes %s rightly", op);
             rule_out(s, op, reason);
         }
+    note_qualified(s);
     if (!s->done)
         rule_out(s, "device: lives through its checks", slow ? "too many do not end" : "too many end the program");
     for (uint32_t i = 0; i < v->findings && *s->bad; i++) /* it stands first */

@@ -25,7 +25,7 @@ static const struct {
 
 uint64_t qni_verdict_key(const struct qni_caps *caps)
 {
-    uint64_t key = qni_hash(qni_device_key(caps, "verdict 1"), &caps->shape, sizeof(caps->shape));
+    uint64_t key = qni_hash(qni_device_key(caps, "verdict 2"), &caps->shape, sizeof(caps->shape));
 
     return qni_hash(key, &caps->vector, sizeof(caps->vector));
 }
@@ -50,6 +50,7 @@ void qni_verdict_get(struct qni_verdict *out, const qn_context *ctx, const struc
         memset(out, 0, sizeof(*out));
         return;
     }
+    out->qualified[sizeof(out->qualified) - 1] = '\0';
     for (size_t i = 0; i < out->findings; i++) {
         out->finding[i].name[sizeof(out->finding[i].name) - 1] = '\0';
         out->finding[i].reason[sizeof(out->finding[i].reason) - 1] = '\0';
@@ -76,6 +77,7 @@ void qni_verdict_apply(struct qni_caps *caps, const struct qni_verdict *v)
     caps->verdict = (qn_verdict_state)v->state;
     caps->left_out[0] = caps->failed[0] = '\0';
     caps->tested_quirks = 0;
+    snprintf(caps->qualified, sizeof(caps->qualified), "%s", v->qualified);
     if (v->state == QN_VERDICT_BAD)
         snprintf(caps->failed, sizeof(caps->failed), "it failed its self-test: %s: %s", v->finding[0].name, v->finding[0].reason);
     for (size_t i = 0; i < v->findings && used < sizeof(caps->left_out); i++)
@@ -103,11 +105,12 @@ void qni_verdict_use(struct qni_caps *caps, const qn_context *ctx)
     qni_verdict_apply(caps, &v);
 }
 
-bool qni_caps_left_out(const struct qni_caps *caps, const char *op, const char *algo)
+/* Is "op/algorithm" among the words of a list? */
+static bool is_listed(const char *list, const char *op, const char *algo)
 {
     size_t op_bytes = strlen(op), algo_bytes = strlen(algo);
 
-    for (const char *s = caps->left_out; *s;) {
+    for (const char *s = list; *s;) {
         size_t n = strcspn(s, " ");
 
         if (n == op_bytes + 1 + algo_bytes && !strncmp(s, op, op_bytes) && s[op_bytes] == '/' &&
@@ -116,6 +119,16 @@ bool qni_caps_left_out(const struct qni_caps *caps, const char *op, const char *
         s += n + (s[n] == ' ');
     }
     return false;
+}
+
+bool qni_caps_left_out(const struct qni_caps *caps, const char *op, const char *algo)
+{
+    return is_listed(caps->left_out, op, algo);
+}
+
+bool qni_caps_qualified(const struct qni_caps *caps, const char *op, const char *algo)
+{
+    return is_listed(caps->qualified, op, algo);
 }
 
 const struct qni_finding *qni_verdict_find(const struct qni_verdict *v, const char *op, const char *algo)

@@ -78,6 +78,7 @@ struct qni_algo {
      * over an empty axis has to write its neutral element. */
     void (*emit)(const struct qni_problem *p, struct qni_recorder *r);
     bool cpu, gpu;                 /* preferred on devices of that shape; both false: a last resort */
+    bool untried;                  /* nobody here has seen it run: off but by name where the self-test has not passed it */
 };
 
 struct qni_grad;
@@ -139,7 +140,7 @@ const struct qni_algo *qni_algo_choose(const struct qni_problem *p);
 /* First algorithm that is forced by QUERN_ALGO, else preferred on the device's shape and applies, else any that
  * applies. */
 const struct qni_algo *qni_algo_prefer(const struct qni_problem *p);
-/* Does it apply, and has the device's self-test nothing against it? */
+/* Does it apply, and has the device's self-test nothing against it, or for one that is untried, something for it? */
 bool qni_algo_usable(const struct qni_problem *p, const struct qni_algo *a);
 /* The algorithm of that name, or NULL. */
 const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name);

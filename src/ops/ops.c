@@ -118,7 +118,8 @@ qn_status qni_problem_epilogue(struct qni_problem *p, const struct qni_epilogue 
 
 bool qni_algo_usable(const struct qni_problem *p, const struct qni_algo *a)
 {
-    return !(*p->caps->left_out && qni_caps_left_out(p->caps, p->op->name, a->name)) && a->applies(p);
+    return !(*p->caps->left_out && qni_caps_left_out(p->caps, p->op->name, a->name)) &&
+           (!a->untried || qni_caps_qualified(p->caps, p->op->name, a->name)) && a->applies(p);
 }
 
 const struct qni_algo *qni_algo_prefer(const struct qni_problem *p)

@@ -391,6 +391,9 @@ static void first_use_finds(void)
         CHECK(i || !cpu || strstr(logged, "softmax/lanes: small: element 3 is \"nan\", not 1: more is tested"));
         CHECK(dev && dev->caps.verdict == QN_VERDICT_PARTLY && qni_caps_left_out(&dev->caps, "softmax", "lanes"));
         CHECK(dev && !qni_caps_left_out(&dev->caps, "softmax", "vector") && !qni_caps_left_out(&dev->caps, "softmax", "lane"));
+        /* One that is off where it has not passed. */
+        CHECK(dev && qni_caps_qualified(&dev->caps, "softmax", "vector") && !qni_caps_qualified(&dev->caps, "softmax", "lanes"));
+        CHECK(dev && !qni_caps_qualified(&dev->caps, "matmul", "cpu"));
         CHECK(dev && dev->info.verdict == QN_VERDICT_PARTLY);
         qn_device_close(&dev);
         qn_context_destroy(&ctx);

@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "optest.h"
 #include "ops/gemm/gemm.h"
@@ -164,7 +165,7 @@ static void ref(const struct qni_problem *p, double *const *in, double **out, do
             }
         finish(p, in, i, i % N, &v, &size);
         out[0][i] = v;
-        scale[0][i] = size;
+        scale[0][i] = isfinite(v) ? size : 0;
     }
 }
 
@@ -175,7 +176,23 @@ static void ref(const struct qni_problem *p, double *const *in, double **out, do
     }
 #define TWO(a, b) .in = {a, b}
 
-static void products(void)
+/* Numbers that are none spread over rows of the result, and over columns; an infinity meets zeros. */
+static void not_finite(const struct qni_problem *p, double *const *in)
+{
+    const int64_t lda = p->in[0].shape.dim[1], ldb = p->in[1].shape.dim[1];
+
+    in[0][lda + 2] = INFINITY;
+    in[0][3 * lda + 1] = NAN;
+    in[0][20 * lda + 7] = -INFINITY;
+    in[0][21 * lda + 8] = 0x1.8p127;
+    in[1][2 * ldb + 5] = 0;
+    in[1][7 * ldb + 6] = in[1][7 * ldb + 9] = 0.5;
+    in[1][8 * ldb + 6] = 0.25;
+    in[1][12 * ldb + 11] = -INFINITY;
+    in[1][13 * ldb + 37] = NAN;
+}
+
+static void products(void (*run)(const struct optest_case *cases, size_t n))
 {
     const struct optest_case cases[] = {
         CASE("1x1x1", N0, TWO(optest_f32(2, 1, 1), optest_f32(2, 1, 1)), .small_grad = true),
@@ -204,6 +221,8 @@ static void products(void)
         CASE("130x1030x130: B is copied", N0, TWO(optest_f32(2, 130, 130), optest_f32(2, 130, 1030))),
         CASE("514x40x20, A transposed: A is copied", TA, TWO(optest_f32(2, 20, 514), optest_f32(2, 20, 40))),
         CASE("257x260x20: the largest tile", N0, TWO(optest_f32(2, 257, 20), optest_f32(2, 20, 260))),
+        CASE("33x40x20: numbers that are none", N0, TWO(optest_f32(2, 33, 20), optest_f32(2, 20, 40)),
+             .prepare = not_finite),
         CASE("1x100x300", N0, TWO(optest_f32(2, 1, 300), optest_f32(2, 300, 100))),
         CASE("1x100x300, B transposed", TB, TWO(optest_f32(2, 1, 300), optest_f32(2, 100, 300))),
         CASE("1x100x300, A transposed", TA, TWO(optest_f32(2, 300, 1), optest_f32(2, 300, 100))),
@@ -213,10 +232,10 @@ static void products(void)
         CASE("17x35x5003, A transposed: K in parts", TA, TWO(optest_f32(2, 5003, 17), optest_f32(2, 5003, 35))),
     };
 
-    optest_run(cases, QNI_COUNT(cases));
+    run(cases, QNI_COUNT(cases));
 }
 
-static void batches(void)
+static void batches(void (*run)(const struct optest_case *cases, size_t n))
 {
     const struct optest_case cases[] = {
         CASE("batch 3", N0, TWO(optest_f32(3, 3, 4, 5), optest_f32(3, 3, 5, 2)), .small_grad = true),
@@ -240,10 +259,10 @@ static void batches(void)
         CASE("summed, K in parts", {.sum_batch = 1}, TWO(optest_f32(3, 3, 4, 3001), optest_f32(3, 3, 3001, 5))),
     };
 
-    optest_run(cases, QNI_COUNT(cases));
+    run(cases, QNI_COUNT(cases));
 }
 
-static void epilogues(void)
+static void epilogues(void (*run)(const struct optest_case *cases, size_t n))
 {
     static const int by_result[] = {QN_RELU,         QN_LEAKY_RELU, QN_RELU6,    QN_ELU,      QN_SELU,       QN_SIGMOID,
                                     QN_HARD_SIGMOID, QN_TANH,       QN_SOFTPLUS, QN_SOFTSIGN, QN_EXPONENTIAL};
@@ -280,9 +299,98 @@ static void epilogues(void)
             one.inputs = n;
             snprintf(name, sizeof(name), "%dx%dx%d, bias %d residual %d act %d act_grad %d", sizes[s].m, sizes[s].n,
                      sizes[s].k, one.epilogue.bias, one.epilogue.residual, one.epilogue.act, one.epilogue.act_grad);
+            run(&one, 1);
+        }
+    }
+}
+
+/* ---- matrix instructions: each maker's is played, whatever the device ---- */
+
+static struct qni_op matrix_op; /* the product, by that algorithm alone */
+
+/* A case as it is, and its name with the maker's. */
+static void played(const struct optest_case *cases, size_t n)
+{
+    static const char *const makers[] = {
+        [QNI_MATRIX_NVIDIA] = "NVIDIA", [QNI_MATRIX_AMD] = "AMD", [QNI_MATRIX_INTEL] = "Intel"};
+    static const struct qni_algo *const algos[] = {&qni_gemm_matrix, NULL};
+    qn_device *dev = test_device();
+    const enum qni_matrix matrix = dev ? dev->caps.matrix : QNI_MATRIX_NONE;
+
+    matrix_op = qni_op_matmul;
+    matrix_op.algos = algos;
+    for (int m = QNI_MATRIX_NVIDIA; dev && m <= QNI_MATRIX_INTEL; m++) {
+        dev->caps.matrix = (enum qni_matrix)m;
+        dev->caps.matrix_played = true;
+        for (size_t i = 0; i < n; i++) {
+            struct optest_case one = cases[i];
+            char name[160];
+
+            snprintf(name, sizeof(name), "as %s: %s", makers[m], one.name);
+            one.name = name;
+            one.op = &matrix_op;
+            one.small_grad = false;
             optest_run(&one, 1);
         }
     }
+    if (dev) {
+        dev->caps.matrix = matrix;
+        dev->caps.matrix_played = false;
+    }
+}
+
+static void few_played(void)
+{
+    const struct optest_case cases[] = {
+        CASE("33x40x20: numbers that are none", N0, TWO(optest_f32(2, 33, 20), optest_f32(2, 20, 40)),
+             .prepare = not_finite),
+        CASE("137x150x255, both transposed", TAB, TWO(optest_f32(2, 255, 137), optest_f32(2, 150, 255))),
+        {.name = "66x80x53, bias, residual and relu",
+         .op = &qni_op_matmul,
+         .attr = &(const struct qni_matmul){0},
+         .inputs = 4,
+         .in = {optest_f32(2, 66, 53), optest_f32(2, 53, 80), optest_f32(1, 80), optest_f32(2, 66, 80)},
+         .epilogue = {.bias = true, .residual = true, .act = QN_RELU},
+         .ref = ref},
+    };
+
+    played(cases, QNI_COUNT(cases));
+}
+
+/* It is off until the device has qualified, and for small products. */
+static void untried(void)
+{
+    const struct qni_matmul t = {0};
+    struct qni_desc in[2] = {optest_f32(2, 256, 64), optest_f32(2, 64, 256)};
+    struct qni_caps caps = test_device()->caps;
+    struct qni_problem p;
+
+    caps.shape = QNI_GPU_SHAPED;
+    caps.group_items = 256;
+    caps.matrix = QNI_MATRIX_NVIDIA;
+    caps.qualified[0] = caps.left_out[0] = caps.algo[0] = '\0';
+    if (!CHECK_OK(qni_problem_init(&p, &qni_op_matmul, &t, in, 2, 0)))
+        return;
+    p.caps = &caps;
+    CHECK(qni_gemm_matrix.applies(&p) && qni_algo_choose(&p) == &qni_gemm_gpu);
+    snprintf(caps.qualified, sizeof(caps.qualified), "attention/matrix matmul/matri ");
+    CHECK(qni_algo_choose(&p) == &qni_gemm_gpu);
+    snprintf(caps.qualified, sizeof(caps.qualified), "attention/matrix matmul/matrix ");
+    CHECK(qni_algo_choose(&p) == &qni_gemm_matrix);
+    snprintf(caps.left_out, sizeof(caps.left_out), "matmul/matrix ");
+    CHECK(qni_algo_choose(&p) == &qni_gemm_gpu);
+    caps.left_out[0] = '\0';
+    snprintf(caps.algo, sizeof(caps.algo), "gemm=gpu");
+    CHECK(qni_algo_choose(&p) == &qni_gemm_gpu);
+    caps.algo[0] = '\0';
+    p.in[0].shape.dim[0] = 15;
+    CHECK(!qni_gemm_matrix.applies(&p) && qni_algo_choose(&p) == &qni_gemm_gpu);
+    p.in[0].shape.dim[0] = 256;
+    /* Nobody plays but who is asked to. */
+    caps.matrix = QNI_MATRIX_NONE;
+    CHECK(!qni_gemm_matrix.applies(&p) && qni_algo_choose(&p) == &qni_gemm_gpu);
+    snprintf(caps.algo, sizeof(caps.algo), "gemm=matrix");
+    CHECK(qni_gemm_matrix.applies(&p) && qni_algo_choose(&p) == &qni_gemm_matrix);
 }
 
 /* A mistake is named with the shapes it was made with. */
@@ -321,11 +429,20 @@ static void huge(void)
     CHECK(qni_algo_choose(&p) == &qni_gemm_simple);
 }
 
-int main(void)
+/* "played": every case as each maker's instructions do it. */
+int main(int argc, char **argv)
 {
-    products();
-    batches();
-    epilogues();
+    if (argc > 1 && !strcmp(argv[1], "played")) {
+        products(played);
+        batches(played);
+        epilogues(played);
+        return test_end();
+    }
+    products(optest_run);
+    batches(optest_run);
+    epilogues(optest_run);
+    few_played();
+    test_run("matmul: an untried algorithm is off", untried);
     test_run("matmul: mistakes are explained", mistakes);
     test_run("matmul: more than 2^31 rows", huge);
     return test_end();

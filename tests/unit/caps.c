@@ -8,9 +8,10 @@
 
 /* The device that answers: one at a time. */
 static struct {
-    const char *platform, *name, *version, *extensions;
+    const char *platform, *name, *vendor, *version, *extensions;
     cl_device_type type;
-    cl_uint width, align_bits;
+    cl_uint width, align_bits, capability;
+    size_t subgroup_sizes[3];
     bool mute;
 } now;
 
@@ -42,6 +43,9 @@ static cl_int CL_API_CALL device_info(cl_device_id d, cl_device_info what, size_
         return CL_INVALID_DEVICE;
     switch (what) {
     case CL_DEVICE_NAME: return answer(now.name, strlen(now.name) + 1, size, value, got);
+    case CL_DEVICE_VENDOR: return answer(now.vendor, strlen(now.vendor) + 1, size, value, got);
+    case CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV: return answer(&now.capability, sizeof(now.capability), size, value, got);
+    case CL_DEVICE_SUB_GROUP_SIZES_INTEL: return answer(now.subgroup_sizes, sizeof(now.subgroup_sizes), size, value, got);
     case CL_DEVICE_VERSION: return answer(now.version, strlen(now.version) + 1, size, value, got);
     case CL_DEVICE_EXTENSIONS: return answer(now.extensions, strlen(now.extensions) + 1, size, value, got);
     case CL_DEVICE_TYPE: return answer(&now.type, sizeof(now.type), size, value, got);
@@ -87,6 +91,7 @@ static void answers(void)
 
         now.platform = cases[i].platform;
         now.name = cases[i].name;
+        now.vendor = "";
         now.version = cases[i].version;
         now.extensions = i % 2 ? "cl_khr_fp16x xcl_khr_fp16 cl_intel_subgroups_s" : "cl_khr_fp16 cl_khr_subgroups";
         now.type = cases[i].type;
@@ -107,8 +112,56 @@ static void answers(void)
     qn_context_destroy(&ctx);
 }
 
+/* Matrix instructions are known by the maker's own driver. */
+static void matrices(void)
+{
+    static const char nv[] = "cl_khr_icd cl_nv_device_attribute_query", amd[] = "cl_amd_device_attribute_query";
+    static const char intel[] = "cl_intel_subgroups cl_intel_required_subgroup_size";
+    static const struct {
+        const char *name, *vendor, *extensions;
+        cl_device_type type;
+        cl_uint capability;
+        size_t sizes[3];
+        enum qni_matrix matrix;
+    } cases[] = {
+        { "A100", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 8, { 0 }, QNI_MATRIX_NVIDIA },
+        { "H200", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 9, { 0 }, QNI_MATRIX_NVIDIA },
+        { "T4", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 7, { 0 }, QNI_MATRIX_NONE },
+        { "NVA0", "nouveau", "cl_khr_icd", CL_DEVICE_TYPE_GPU, 8, { 0 }, QNI_MATRIX_NONE },
+        { "gfx90a:sramecc+:xnack-", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_AMD },
+        { "gfx942", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_AMD },
+        { "gfx906", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_NONE },
+        { "gfx90a", "Mesa", "cl_khr_icd", CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_NONE },
+        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 16, 32 }, QNI_MATRIX_INTEL },
+        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 32, 32 }, QNI_MATRIX_NONE },
+        { "Arc", "Intel(R) Corporation", "cl_intel_subgroups", CL_DEVICE_TYPE_GPU, 0, { 16 }, QNI_MATRIX_NONE },
+        { "Xeon", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_CPU, 0, { 8, 16, 32 }, QNI_MATRIX_NONE },
+    };
+    qn_context *ctx = NULL;
+
+    CHECK_OK(qn_context_create(&ctx, &(qn_context_opt){ .no_environment = true }));
+    for (size_t i = 0; i < QNI_COUNT(cases); i++) {
+        struct qni_caps c;
+
+        now.mute = false;
+        now.platform = "X";
+        now.version = "OpenCL 3.0";
+        now.name = cases[i].name;
+        now.vendor = cases[i].vendor;
+        now.extensions = cases[i].extensions;
+        now.type = cases[i].type;
+        now.capability = cases[i].capability;
+        memcpy(now.subgroup_sizes, cases[i].sizes, sizeof(now.subgroup_sizes));
+        CHECK_OK(qni_caps_probe(&c, ctx, &fake, NULL, NULL));
+        if (!CHECK_INT(c.matrix, cases[i].matrix) || c.matrix_played)
+            test_fail(__FILE__, __LINE__, "in case %zu", i);
+    }
+    qn_context_destroy(&ctx);
+}
+
 int main(void)
 {
     test_run("caps: what is made of a device's answers", answers);
+    test_run("caps: matrix instructions are those of the maker's driver", matrices);
     return test_end();
 }

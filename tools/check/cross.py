@@ -10,6 +10,7 @@ SPIR-V, to AMD and NVIDIA code. TAP; a target whose tools are missing is a skip.
 shaped for CPUs, by the local memory of the one that ran the tests: they go no further than SPIR-V. The others must not
 spill nor keep arrays in memory, nor let fewer waves run at once than tools/check/cross-table.txt says, which --write
 brings up to date.
+Matrix instructions, which the tests play, are compiled as they are for who has them.
 --units takes units that were written before by QUERN_DUMP_UNITS.
 """
 import argparse
@@ -33,15 +34,19 @@ TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cross-table.tx
 
 
 class Unit:
-    def __init__(self, path):
+    def __init__(self, path, native=False):
         with open(path, encoding="utf-8") as text:
             self.text = text.read()
+        if native:
+            self.text = self.text.replace("QN_PLAYED=1", "QN_PLAYED=0").replace("QN_PLAYED 1\n", "QN_PLAYED 0\n")
         words = self.text.splitlines()[0].strip("/* ").split()
         self.key = re.search(r"#define QN_SUFFIX (\w+)", self.text)[1]
         self.source, self.options = words[0], words[2:]
         local = dict(o.split("=", 1) for o in self.options)
         self.group = [int(local.get(f"QN_L{i}", 1)) for i in range(3)]
         self.items = self.group[0] * self.group[1] * self.group[2]
+        self.played = local.get("QN_PLAYED") == "1"
+        self.matrix = local.get("QN_MATRIX") if native else None
 
     def group_text(self):
         return "x".join(str(g) for g in self.group)
@@ -56,7 +61,8 @@ class File:
     def __init__(self, units, path):
         self.units = {u.key: u for u in units}
         self.source = units[0].source
-        self.gpu = units[0].items > 1
+        self.gpu = units[0].items > 1 and not units[0].played
+        self.matrix = units[0].matrix
         self.path = path
         with open(path, "w", encoding="utf-8") as out:
             out.write("\n".join(u.text for u in units))
@@ -96,6 +102,19 @@ def spirv(file):
     return done, []
 
 
+def spirv_subgroups(file):
+    # The header that clang takes by itself lacks Intel's functions.
+    code = file.path
+    done = command(*CL, "-cl-no-stdinc", *HEADER, "-Dcl_intel_subgroups", "-Wall", "-Wextra", *UNUSED, "-Werror", "-O0", "-c",
+                   "-emit-llvm", "-target", "spir64", code, "-o", code + ".bc")
+    if done[0] == 0:
+        done = command("llvm-spirv-15", "--spirv-max-version=1.2", "--spirv-ext=+SPV_INTEL_subgroups", code + ".bc", "-o",
+                       code + ".spv")
+    if done[0] == 0:
+        done = command("spirv-val", "--target-env", "opencl2.2", code + ".spv")
+    return done, []
+
+
 class Row:
     """What a kernel uses: registers of 32 bits a work-item, bytes, and how many waves or warps fit at once."""
 
@@ -110,8 +129,9 @@ def amd(chip):
     gfx10 = chip.startswith("gfx1")
 
     def waves(row):
-        # A lane of a SIMD has 256 registers (gfx9) or 1024 (gfx10); 64 KiB of local memory are for 4 or 2 SIMDs.
-        fit = min(16 if gfx10 else 10, (1024 if gfx10 else 256) // (-(-row.registers // 4) * 4))
+        # A lane of a SIMD has 256 registers (gfx9), 512 (gfx90a) or 1024 (gfx10); 64 KiB of local memory are for 4 or 2 SIMDs.
+        most, lane, step = (16, 1024, 4) if gfx10 else (8, 512, 8) if chip == "gfx90a" else (10, 256, 4)
+        fit = min(most, lane // (-(-row.registers // step) * step))
         if row.local:
             a_group = -(-row.unit.items // (32 if gfx10 else 64))
             fit = min(fit, 65536 // row.local * a_group // (2 if gfx10 else 4))
@@ -123,7 +143,8 @@ def amd(chip):
                        file.path, "-o", code)
         rows = []
         if done[0] == 0:
-            for kernel in command("llvm-readelf-15", "--notes", code)[1].split("  - .args:")[1:]:
+            # A kernel's notes begin with .agpr_count, where there is one, else with .args.
+            for kernel in re.split(r"^  - \.a", command("llvm-readelf-15", "--notes", code)[1], flags=re.M)[1:]:
                 number = {k: int(v) for k, v in re.findall(r"^ +\.(\w+): +(\d+)$", kernel, re.M)}
                 symbol = re.search(r"^ +\.name: +(\S+)", kernel, re.M)[1]
                 # Scalar registers are spilled to lanes of vector registers, which vgpr_count has; memory is not touched.
@@ -168,7 +189,18 @@ TARGETS = [  # name, function, for GPU-shaped kernels alone, programs and files 
     ("nvptx", nvptx, True, ["clang-15", LIBCLC]),
     ("sm_80", nvidia("sm_80", 167936), True, ["clang-15", LIBCLC, "ptxas"]),
     ("sm_90", nvidia("sm_90", 233472), True, ["clang-15", LIBCLC, "ptxas"]),
+    ("gfx90a", amd("gfx90a"), True, ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]),
+    ("SPIR-V 1.2 with sub-groups", spirv_subgroups, True, ["clang-15", "llvm-spirv-15", "spirv-val"]),
 ]
+# What compiles the matrix instructions of each QN_MATRIX, and these targets nothing else.
+MATRIX = {"1": ["nvptx", "sm_80", "sm_90"], "2": ["gfx90a"], "3": ["SPIR-V 1.2 with sub-groups"]}
+MATRIX_ALONE = ["gfx90a", "SPIR-V 1.2 with sub-groups"]
+
+
+def is_for(target, gpu, file):
+    if file.matrix:
+        return target in MATRIX[file.matrix]
+    return target not in MATRIX_ALONE and (file.gpu or not gpu)
 
 
 def missing(needs):
@@ -271,9 +303,9 @@ def compare(tap, kernels):
 def files_of(units, tmp):
     groups = {}
     for unit in units:
-        groups.setdefault((unit.source, unit.items > 1), []).append(unit)
-    return [File(u, os.path.join(tmp, f"{source.replace('/', '-')}-{int(gpu)}.cl"))
-            for (source, gpu), u in sorted(groups.items())]
+        groups.setdefault((unit.source, unit.items > 1 and not unit.played, unit.matrix or ""), []).append(unit)
+    return [File(u, os.path.join(tmp, f"{source.replace('/', '-')}-{int(gpu)}{matrix}.cl"))
+            for (source, gpu, matrix), u in sorted(groups.items())]
 
 
 def main():
@@ -288,7 +320,9 @@ def main():
         if not arguments.units:
             os.mkdir(folder)
             write_units(arguments.build, folder)
-        units = [Unit(p) for p in sorted(glob.glob(os.path.join(folder, "*.cl")))]
+        paths = sorted(glob.glob(os.path.join(folder, "*.cl")))
+        units = [Unit(p) for p in paths]
+        units += [Unit(p, native=True) for p, u in zip(paths, units) if u.played]
         files = files_of(units, tmp)
         tap.line(units, f"the tests left {'their' if units else 'no'} units", [f"{len(units)} units"])
         for target, run, gpu, needs in TARGETS:
@@ -296,7 +330,7 @@ def main():
             if gone:
                 tap.skip(target, "not installed: " + " ".join(gone))
                 continue
-            some = [f for f in files if f.gpu or not gpu]
+            some = [f for f in files if is_for(target, gpu, f)]
             results = list(pool.map(run, some))
             judge(tap, target, some, results)
             table += [(target, row) for _, rows in results for row in rows]

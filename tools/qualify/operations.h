@@ -10,6 +10,8 @@
 bool operation_wanted(const char *name, bool *needed);
 /* Where kernels are being collected to be built together: take a test's; false elsewhere. test: its struct optest_state. */
 bool operation_collect(const void *test);
+/* Is a test's algorithm off where it does not pass? */
+bool operation_untried(const void *test);
 /* After check_operations(): print the cases that no table has and the algorithms that no check runs; how many. */
 int operations_gaps(void);
 /* The device that is tested. */
@@ -24,7 +26,7 @@ int op_clip(void);
 int op_conv2d(void);
 int op_cross_entropy(void);
 int op_eltwise(void);
-int op_gemm(void);
+int op_gemm(int argc, char **argv);
 int op_layer_norm(void);
 int op_maxpool(void);
 int op_metric(void);

@@ -17,7 +17,7 @@ static struct {
     FILE *to;
     int from, checks; /* checks before from were made by an earlier process */
     const char *name, *only;
-    bool needed_only, failed, skipped;
+    bool needed_only, failed, skipped, qualifies;
     char text[400];
     double begun, gflops, gbytes_per_s;
     uint64_t random;
@@ -100,7 +100,7 @@ bool check_begin(const char *name, bool needed)
     if (!is_selected(name) || (run.needed_only && !needed) || run.checks++ < run.from)
         return false;
     run.name = name;
-    run.failed = run.skipped = false;
+    run.failed = run.skipped = run.qualifies = false;
     run.text[0] = '\0';
     run.gflops = run.gbytes_per_s = 0;
     test_seed(name);
@@ -178,6 +178,8 @@ void check_end(void)
     json_text(&j, "end", run.name);
     json_text(&j, "result", run.failed ? "failed" : run.skipped ? "skipped" : "passed");
     json_real(&j, "ms", 1e3 * (now() - run.begun));
+    if (run.qualifies)
+        json_bool(&j, "qualifies", true);
     if (*run.text)
         json_text(&j, "text", run.text);
     if (run.gflops > 0) {
@@ -215,6 +217,7 @@ void test_run_with(const char *name, void (*f)(const void *arg), const void *arg
     bool needed;
 
     if (operation_wanted(name, &needed) && !operation_collect(arg) && check_begin(name, needed)) {
+        run.qualifies = operation_untried(arg);
         f(arg);
         check_end();
     }

@@ -26,7 +26,7 @@ struct qni_gemm {
 
 extern const struct qni_op qni_op_matmul; /* a, b -> c = a b */
 
-extern const struct qni_algo qni_gemm_cpu, qni_gemm_gpu, qni_gemm_clblast, qni_gemm_simple;
+extern const struct qni_algo qni_gemm_cpu, qni_gemm_matrix, qni_gemm_gpu, qni_gemm_clblast, qni_gemm_simple;
 
 /* The numbers of a problem that the shape rule accepted. */
 void qni_gemm_numbers(struct qni_gemm *out, const struct qni_problem *p);
@@ -43,12 +43,26 @@ struct qni_gemm_parts {
     int64_t parts;
 };
 
+/* How a work-group of a GPU makes a tile of C. */
+struct qni_gemm_tile {
+    int rows, columns;           /* QN_BM, QN_BN */
+    int part_rows, part_columns; /* QN_TM, QN_TN: what a work-item makes, or a wave */
+    int items;                   /* QN_L0 */
+};
+
+/* The tile of a list, largest first, that gives every compute unit enough work, and the parts for it. */
+const struct qni_gemm_tile *qni_gemm_choose(struct qni_gemm_parts *parts, const struct qni_gemm *g,
+                                            const struct qni_caps *caps, const struct qni_gemm_tile *tiles, size_t n,
+                                            int depth);
 /* At most `splits` parts, each a multiple of `step` long. */
 void qni_gemm_cut(struct qni_gemm_parts *out, const struct qni_gemm *g, int64_t splits, int64_t step);
 size_t qni_gemm_scratch(const struct qni_gemm *g, const struct qni_gemm_parts *parts);
-/* Operands and numbers of gemm in cpu.cl and gpu.cl up to split_stride. */
+/* Operands and numbers of gemm in cpu.cl, gpu.cl and matrix.cl up to split_stride. */
 void qni_gemm_arguments(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
                         const struct qni_gemm *g, const struct qni_gemm_parts *parts);
+/* All of a launch of gemm in gpu.cl or matrix.cl that follows from its tile: the parameters, the arguments, the grid. */
+void qni_gemm_tile_launch(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p,
+                          const struct qni_gemm *g, const struct qni_gemm_parts *parts, const struct qni_gemm_tile *t);
 /* Batches on the grid's second axis. */
 int64_t qni_gemm_grid_batch(const struct qni_gemm *g, const struct qni_gemm_parts *parts);
 /* The second launch, where there are parts. */
