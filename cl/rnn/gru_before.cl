@@ -86,8 +86,6 @@ void QN_NAME(gru_before)(__global const QN_T *x, long x0, __global const float *
                          int U, int rows_each, int strips, int strips2, int strips_each, long wide, long area, int flags,
                          int phases, float clip, float alpha_gate, float alpha_cell)
 {
-    const struct QN_NAME(share) one = QN_NAME(my_share)(N, rows_each, strips, strips_each);
-    const struct QN_NAME(share) two = QN_NAME(my_share)(N, rows_each, strips2, strips_each);
     const struct QN_NAME(gru) p = { x + x0, drop + drop0, mask + mask0, first + first0, y + y0, h_last + h_last0,
                                     previous + previous0, gates + gates0, reset + reset0, state + state0,
                                     state + state0 + area, state + state0 + 2 * area, state + state0 + 3 * area, T, U,
@@ -101,15 +99,15 @@ void QN_NAME(gru_before)(__global const QN_T *x, long x0, __global const float *
 #endif
     {
         for (int phase = 1; phase <= 2; phase++) {
-            const int last = phase == 1 ? one.strips : two.strips;
+            const struct QN_NAME(share) share = QN_NAME(my_share)(N, rows_each, phase == 1 ? strips : strips2, strips_each);
 
-            for (int strip = phase == 1 ? one.strip : two.strip; phase & phases && strip < last; strip++)
-                for (int row = one.row; row < one.rows; row += QN_TILE_ROWS) {
+            for (int strip = share.strip; phase & phases && strip < share.strips; strip++)
+                for (int row = share.row; row < share.rows; row += QN_TILE_ROWS) {
                     __global const float *a = phase == 1 ? p.a : p.rh;
                     __global const float *by = (phase == 1 ? w + w0 : w2 + w20) + (long)strip * U * (QN_J * QN_B);
                     QN_VF sum[QN_MR][QN_J];
 
-                    QN_TILE(sum, a + row * wide, wide, one.rows - row, by, U);
+                    QN_TILE(sum, a + row * wide, wide, share.rows - row, by, U);
 #if QN_GPU
 #pragma unroll
 #else
@@ -118,7 +116,7 @@ void QN_NAME(gru_before)(__global const QN_T *x, long x0, __global const float *
                     for (int i = 0; i < QN_MR; i++) {
                         const int r = row + QN_ITEM_ROW + i;
 
-                        if (r >= one.rows)
+                        if (r >= share.rows)
                             continue;
                         if (phase == 1 && strip * QN_B + QN_LANE < U)
                             QN_NAME(gates)(&p, s, r, strip * QN_B + QN_LANE, sum[i]);
