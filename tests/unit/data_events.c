@@ -67,9 +67,13 @@ static void from_csv(void)
     check_sessions(csv, &(qn_events_opt){.gap = 50}, "d d e a|a|b, \"c\" a");
     check_sessions(csv, &(qn_events_opt){.gap = 95}, "d d e a a|b, \"c\" a"); /* exactly the pause */
     check_sessions(csv, &(qn_events_opt){.drop_repeats = true}, "d e a|b, \"c\" a");
+    check_sessions("user,item\nu,a\nv,a\nv,a\n", &(qn_events_opt){.drop_repeats = true}, "a|a");
+    check_sessions(csv, &(qn_events_opt){.fewest = 2}, "d d e a a|b, \"c\" a");
     check_sessions(csv, &(qn_events_opt){.fewest = 3}, "d d e a a");
     check_sessions(csv, &(qn_events_opt){.rarest = 2}, "d d a a|a");
     check_sessions(csv, &(qn_events_opt){.rarest = 2, .fewest = 2}, "d d a a");
+    /* items that are left out are no pause */
+    check_sessions("user,item,time\nu,a,0\nu,b,10\nu,a,20\n", &(qn_events_opt){.rarest = 2, .gap = 15}, "a a");
     check_sessions("k;v\r\n1;2\r\n1;3\r\n", &(qn_events_opt){.user = "k", .item = "v", .separator = ';'}, "2 3");
     check_sessions("user,item\n", NULL, "");
     check_sessions("", NULL, "");
@@ -153,6 +157,8 @@ static void prepare(void)
         CHECK_OK(qn_prep_from_json(&copy, NULL, "p", text, n));
         CHECK_STR(qn_prep_item(copy, 2), "/two");
         CHECK(!qn_prep_item(copy, 0) && !qn_prep_item(copy, 3) && qn_prep_item_count(copy) == 2);
+        memset(row, 0xff, sizeof(row));
+        memset(hot, 0xff, sizeof(hot));
         CHECK_OK(qn_prep_load(copy, &(qn_raw){.cell = names, .cells = 4}, row));
         CHECK(!memcmp(row, (const int32_t[]){0, 0, 2, 1, 2}, sizeof(row)));
         CHECK_STATUS(qn_prep_load(copy, &(qn_raw){.text = "/two"}, row), QN_E_ARG, "items");
@@ -231,27 +237,36 @@ static void next_items(void)
 
 static void negatives(void)
 {
-    enum { EACH = 4, COUNT = 2 * EACH };
+    enum { EACH = 40, COUNT = 2 * EACH };
+    static const uint64_t seed[] = {5, 5, 5, 6}, epoch[] = {0, 1, 0, 0};
     qn_dataset *ds = samples(QN_EVENTS_LAST, EACH - 1);
-    int32_t items[COUNT][LENGTH], item[3][COUNT];
+    int32_t items[COUNT][LENGTH], item[4][COUNT];
     float wanted[COUNT];
     int64_t index[COUNT];
     unsigned char scratch[64];
+    int drawn[2][6] = {{0}};
 
     CHECK_INT(qn_dataset_samples(ds), COUNT);
     for (int i = 0; i < COUNT; i++)
         index[i] = i;
-    for (int run = 0; run < 3; run++) /* two epochs, then the first one again */
-        CHECK_OK(qni_dataset_read(ds, &(struct qni_read){.index = index, .count = COUNT, .scratch = scratch, .seed = 5,
-                                                         .epoch = run % 2, .out = (void *const[]){items, item[run], wanted}}));
-    CHECK(!memcmp(item[0], item[2], sizeof(item[0])) && memcmp(item[0], item[1], sizeof(item[0])));
+    for (int run = 0; run < 4; run++)
+        CHECK_OK(qni_dataset_read(ds, &(struct qni_read){.index = index, .count = COUNT, .scratch = scratch, .seed = seed[run],
+                                                         .epoch = epoch[run], .out = (void *const[]){items, item[run], wanted}}));
+    CHECK(memcmp(item[0], item[1], sizeof(item[0])));
+    CHECK(!memcmp(item[0], item[2], sizeof(item[0])));
+    CHECK(memcmp(item[0], item[3], sizeof(item[0])));
     for (int i = 0; i < COUNT; i++) {
         CHECK(wanted[i] == (i % EACH == 0));
         CHECK(!memcmp(items[i], items[i / EACH * EACH], sizeof(items[i])));
+        CHECK(item[0][i] >= 1 && item[0][i] <= 5);
         if (i % EACH == 0)
             CHECK_INT(item[0][i], i ? 1 : 5);
-        else if (i > EACH) /* the first session has every item there is */
-            CHECK(item[0][i] >= 3 && item[0][i] <= 5);
+        else if (item[0][i] >= 0 && item[0][i] <= 5)
+            drawn[i / EACH][item[0][i]]++;
+    }
+    for (int k = 1; k <= 5; k++) { /* the first session has every item there is: any will do; the second one has 1 and 2 */
+        CHECK(drawn[0][k]);
+        CHECK(!drawn[1][k] == (k <= 2));
     }
     qn_dataset_close(&ds);
 }
@@ -297,6 +312,9 @@ static void ranks(void)
     check_rank(holes, 4, 5, NULL, 0, 2);
     CHECK_OK(qn_rank(&got, (const float[]){0, 1, 2, 0, 2, 1}, 2, 3, (const int32_t[]){1, 1}, 1, NULL, 0));
     CHECK(got.hit == 0.5 && got.mrr == 0.75 && got.ndcg == 0.5);
+    CHECK_OK(qn_rank(&got, (const float[]){0, 3, 2, 1, 0, 3, 2, 1}, 2, 4, (const int32_t[]){3, 3}, 1,
+                     (const int32_t[]){1, 2, 0, 1}, 2)); /* to each its own */
+    CHECK(got.hit == 0.5 && got.mrr == 0.75);
     CHECK_OK(qn_rank(&got, NULL, 0, 2, NULL, 1, NULL, 0));
     CHECK(got.hit == 0 && got.mrr == 0);
     CHECK_STATUS(qn_rank(&got, score, 1, 5, (const int32_t[]){5}, 1, NULL, 0), QN_E_ARG, "item 5");

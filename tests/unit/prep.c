@@ -20,7 +20,7 @@ static qn_prep *make_classes(void)
     return p;
 }
 
-static qn_prep *make_text(bool behind)
+static qn_prep *make_text(bool pad, bool cut)
 {
     static const char *const texts[] = {"a b b c c c", "这是一个示例文本"};
     qn_tokenizer *t = NULL;
@@ -28,7 +28,7 @@ static qn_prep *make_text(bool behind)
 
     CHECK_OK(qn_tokenizer_create(&t, &(qn_tokenizer_opt){.unknown = "<?>"}));
     CHECK_OK(qn_tokenizer_fit(t, texts, 2));
-    CHECK_OK(qn_prep_text(&p, t, LENGTH, &(qn_pad_opt){.pad_behind = behind, .cut_behind = behind, .value = 7}));
+    CHECK_OK(qn_prep_text(&p, t, LENGTH, &(qn_pad_opt){.pad_behind = pad, .cut_behind = cut, .value = 7}));
     qn_tokenizer_destroy(&t);
     return p;
 }
@@ -89,7 +89,7 @@ static void classes(void)
     qn_prep_release(&copy);
 }
 
-static void check_text(const qn_prep *p, bool behind)
+static void check_text(const qn_prep *p, bool pad, bool cut)
 {
     /* c 2, b 3, a 4; the unknown word 1; the Chinese characters 5 and on, in their order */
     static const int32_t before[LENGTH] = {7, 7, 4, 1, 3, 2}, after[LENGTH] = {4, 1, 3, 2, 7, 7};
@@ -98,8 +98,8 @@ static void check_text(const qn_prep *p, bool behind)
 
     CHECK_INT(qn_prep_field(p)->shape.dim[0], LENGTH);
     CHECK_OK(qn_prep_run(p, &(qn_raw){.text = "A nobody b, C"}, row));
-    CHECK(!memcmp(row, behind ? after : before, sizeof(row)));
-    CHECK_OK(qn_prep_load(p, &(qn_raw){.text = behind ? "这是一个示例文本" : "a a a 这是一个示例"}, row));
+    CHECK(!memcmp(row, pad ? after : before, sizeof(row)));
+    CHECK_OK(qn_prep_load(p, &(qn_raw){.text = cut ? "这是一个示例文本" : "a a a 这是一个示例"}, row));
     CHECK(!memcmp(row, most, sizeof(row)));
     CHECK_STATUS(qn_prep_run(p, &(qn_raw){.text = "a\xff"}, row), QN_E_FORMAT, "UTF-8");
     CHECK_STATUS(qn_prep_run(p, &(qn_raw){.text = NULL}, row), QN_E_ARG, "a text");
@@ -108,15 +108,17 @@ static void check_text(const qn_prep *p, bool behind)
 
 static void text_as_numbers(void)
 {
-    char text[96];
+    static const char *const sides[] = {"before", "behind"};
+    char text[96], want[96];
 
-    for (int behind = 0; behind < 2; behind++) {
-        qn_prep *p = make_text(behind), *copy = again(p);
+    for (int k = 0; k < 4; k++) {
+        const bool pad = k & 1, cut = k >> 1;
+        qn_prep *p = make_text(pad, cut), *copy = again(p);
 
-        check_text(p, behind);
-        check_text(copy, behind);
-        CHECK_STR(qn_prep_describe(p, text, sizeof(text)), behind ? "text as 6 words of 13, padded behind and cut behind"
-                                                                  : "text as 6 words of 13, padded before and cut before");
+        check_text(p, pad, cut);
+        check_text(copy, pad, cut);
+        snprintf(want, sizeof(want), "text as 6 words of 13, padded %s and cut %s", sides[pad], sides[cut]);
+        CHECK_STR(qn_prep_describe(p, text, sizeof(text)), want);
         qn_prep_release(&p);
         qn_prep_release(&copy);
     }
@@ -160,7 +162,7 @@ static void text_marked(void)
 
 static void datasets(void)
 {
-    qn_prep *p = make_text(false);
+    qn_prep *p = make_text(false, false);
     int32_t in[3][LENGTH], label[3] = {4, 5, 6}, got[2][LENGTH], labels[2];
     qn_dataset *from = NULL, *ds = NULL, *wrong = NULL;
 
@@ -178,8 +180,10 @@ static void datasets(void)
     CHECK(labels[0] == 6 && labels[1] == 4 && !memcmp(got[0], in[2], sizeof(in[2])) && !memcmp(got[1], in[0], sizeof(in[0])));
     CHECK_OK(qn_dataset_read(ds, (const int64_t[]){1}, 1, (void *const[]){labels, NULL}));
     CHECK_INT(labels[0], 5);
+    CHECK_OK(qn_dataset_read(ds, (const int64_t[]){1}, 1, (void *const[]){NULL, got}));
+    CHECK(!memcmp(got[0], in[1], sizeof(in[1])));
     qn_dataset_close(&ds);
-    p = make_text(false);
+    p = make_text(false, false);
     CHECK_OK(qn_dataset_arrays(&from, 3, &(qn_array){{"text", QN_FIELD_INPUT, QN_I32, {1, {LENGTH - 1}}}, in}, 1, NULL));
     CHECK_STATUS(qn_dataset_finish(&wrong, from, p), QN_E_SHAPE, "[6]");
     CHECK(!wrong);
@@ -205,7 +209,7 @@ static qn_model *make_model(void)
 static void models(void)
 {
     char path[] = "/tmp/quern_prep_XXXXXX";
-    qn_prep *in = make_text(true), *target = make_classes();
+    qn_prep *in = make_text(true, true), *target = make_classes();
     qn_model *m = make_model(), *copy = NULL;
     const int fd = mkstemp(path);
 
@@ -223,7 +227,7 @@ static void models(void)
     qn_prep_release(&target);
     CHECK_OK(qn_model_save(m, path));
     CHECK_OK(qn_model_load(&copy, test_device(), path));
-    check_text(qn_model_prep(copy, QN_FIELD_INPUT, 0), true);
+    check_text(qn_model_prep(copy, QN_FIELD_INPUT, 0), true, true);
     check_classes(qn_model_prep(copy, QN_FIELD_TARGET, 0));
     CHECK_OK(qn_model_set_prep(copy, QN_FIELD_INPUT, 0, NULL));
     CHECK(!qn_model_prep(copy, QN_FIELD_INPUT, 0));
@@ -232,6 +236,80 @@ static void models(void)
     CHECK_OK(qn_model_load(&copy, test_device(), path));
     CHECK(!qn_model_prep(copy, QN_FIELD_INPUT, 0) && qn_model_prep(copy, QN_FIELD_TARGET, 0));
     unlink(path);
+    qn_model_destroy(&m);
+    qn_model_destroy(&copy);
+}
+
+/* Four inputs and two targets, of which some have a preparation. */
+static qn_model *make_wide_model(void)
+{
+    static const int64_t any = QN_ANY, one = 1, longer = LENGTH + 1;
+    const qn_embedding_opt table = {.words = 13, .units = 2};
+    qn_model *m = NULL;
+    qn_val x[4];
+
+    CHECK_OK(qn_model_create(&m, test_device()));
+    x[0] = qn_embedding(m, qn_input(m, QN_I32, 1, &any), &table);
+    x[1] = qn_embedding(m, qn_input(m, QN_I32, 1, &longer), &table);
+    x[2] = qn_embedding(m, qn_input(m, QN_I32, 1, &one), &table);
+    x[3] = qn_dense(m, qn_input(m, QN_F32, 1, &one), &(qn_dense_opt){.units = 2});
+    for (int i = 0; i < 3; i++)
+        x[i] = qn_global_maxpool(m, x[i], NULL);
+    x[0] = qn_add(m, x, 4);
+    qn_model_output(m, qn_dense(m, x[0], &(qn_dense_opt){.units = 1}));
+    qn_model_output(m, qn_dense(m, x[0], &(qn_dense_opt){.units = 3}));
+    CHECK_OK(qn_model_compile(m, &(qn_compile_opt){.loss = QN_MSE}));
+    return m;
+}
+
+/* The parts of a file's text, each behind the one before. */
+static void check_order(const char *path, const char *const *part, size_t parts)
+{
+    static char text[1 << 16];
+    FILE *f = fopen(path, "rb");
+    const size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+    const char *at = text + 8; /* behind the header's length */
+
+    if (f)
+        fclose(f);
+    text[n] = 0;
+    CHECK(n > 8);
+    for (size_t i = 0; i < parts && at; i++)
+        if (!(at = strstr(at, part[i])))
+            test_fail(__FILE__, __LINE__, "%s is not there, or before %s", part[i], i ? part[i - 1] : "");
+}
+
+static void places(void)
+{
+    static const char *const order[] = {"preparation", "inputs", "litres", "targets", "classes"};
+    char path[] = "/tmp/quern_prep_XXXXXX";
+    qn_prep *text = make_text(true, false), *colour = make_classes(), *number = NULL;
+    qn_model *m = make_wide_model(), *copy = NULL;
+    const int fd = mkstemp(path);
+
+    CHECK(fd >= 0);
+    close(fd);
+    CHECK_OK(qn_prep_number(&number, NULL, "litres", 1, 2));
+    CHECK_OK(qn_model_set_prep(m, QN_FIELD_INPUT, 0, text)); /* which takes any length */
+    CHECK_STATUS(qn_model_set_prep(m, QN_FIELD_INPUT, 2, number), QN_E_SHAPE, "input 2"); /* of another type */
+    CHECK_STATUS(qn_model_set_prep(m, QN_FIELD_INPUT, 1, text), QN_E_SHAPE, "input 1");   /* too short for it */
+    CHECK_STATUS(qn_model_set_prep(m, QN_FIELD_INPUT, 4, number), QN_E_ARG, "4");
+    CHECK_STATUS(qn_model_set_prep(m, QN_FIELD_TARGET, 2, number), QN_E_ARG, "2");
+    CHECK_OK(qn_model_set_prep(m, QN_FIELD_INPUT, 0, NULL));
+    CHECK_OK(qn_model_set_prep(m, QN_FIELD_INPUT, 3, number));
+    CHECK_OK(qn_model_set_prep(m, QN_FIELD_TARGET, 1, colour));
+    CHECK_OK(qn_model_save(m, path));
+    check_order(path, order, QNI_COUNT(order));
+    CHECK_OK(qn_model_load(&copy, test_device(), path));
+    for (int i = 0; i < 4; i++)
+        CHECK((qn_model_prep(copy, QN_FIELD_INPUT, i) != NULL) == (i == 3));
+    CHECK_STR(qn_prep_name(qn_model_prep(copy, QN_FIELD_INPUT, 3)), "litres");
+    CHECK(!qn_model_prep(copy, QN_FIELD_TARGET, 0));
+    check_classes(qn_model_prep(copy, QN_FIELD_TARGET, 1));
+    unlink(path);
+    qn_prep_release(&text);
+    qn_prep_release(&number);
+    qn_prep_release(&colour);
     qn_model_destroy(&m);
     qn_model_destroy(&copy);
 }
@@ -274,6 +352,7 @@ int main(void)
     test_run("prep: texts with a beginning and an end", text_marked);
     test_run("prep: datasets are finished sample by sample", datasets);
     test_run("prep: a model's file keeps them", models);
+    test_run("prep: a model's file keeps them apart by input and target", places);
     test_run("prep: broken JSON is refused with its place", broken);
     return test_end();
 }
