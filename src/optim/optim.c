@@ -170,8 +170,25 @@ static qn_val used_rows(qn_graph *g, const struct qni_variable *v)
     return n ? qni_node_add(g, &qni_op_mark, &(struct qni_mark){ v->shape.dim[0] }, index, n, NULL) : (qn_val){ 0 };
 }
 
-/* One node for all variables but the lazy ones, which lie behind the others, and one for each of those. */
-static void append_rule(qn_graph *g, const struct qni_op *op, const struct qni_update *attr, qn_val in[7],
+/* Where nothing but the lazy update reads the variable's gradient, rows that are not used need not become zero. */
+static void leave_other_rows(qn_graph *g, const struct qni_variable *v)
+{
+    size_t i = 0;
+
+    while (i < g->values && g->value[i].gradient_of != 1 + g->value[v->value].variable)
+        i++;
+    if (i == g->values || g->node[g->value[i].node].op != &qni_op_scatter_add)
+        return;
+    for (size_t n = 0; n < g->nodes; n++)
+        for (int k = 0; k < g->node[n].inputs; k++)
+            if (g->node[n].in[k] == (int32_t)i)
+                return;
+    ((struct qni_scatter_add *)g->node[g->value[i].node].attr)->named = 1;
+}
+
+/* One node for all variables but the lazy ones, which lie behind the others, and one for each of those. norms: those of
+ * gradients are read. */
+static void append_rule(qn_graph *g, const struct qni_op *op, const struct qni_update *attr, qn_val in[7], bool norms,
                         const struct qni_segment_table *segments)
 {
     struct qni_update a = *attr;
@@ -194,6 +211,8 @@ static void append_rule(qn_graph *g, const struct qni_op *op, const struct qni_u
         a.units = a.count / v->shape.dim[0];
         a.decay_end = -1;
         in[6] = used_rows(g, v);
+        if (in[6].id && !norms)
+            leave_other_rows(g, v);
         qni_node_add(g, op, &a, in, 7, NULL);
     }
 }
@@ -219,7 +238,7 @@ static qn_status append(const void *opt, qn_graph *g, qn_val weights, qn_val gra
     if (o->global_clip_norm > 0.0f)
         scale = norm_scale(g, gradients, o->global_clip_norm);
     in[5] = scale;
-    append_rule(g, op, &attr, in, segments);
+    append_rule(g, op, &attr, in, o->clip_norm > 0.0f || o->global_clip_norm > 0.0f, segments);
     qni_node_add(g, &qni_op_advance, NULL, &device, 1, NULL);
     return qni_graph_status(g);
 }

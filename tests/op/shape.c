@@ -230,6 +230,15 @@ static void crowded(const struct qni_problem *p, double *const *in)
     stray(p, in);
 }
 
+/* Each row is spoken of, some more than once. */
+static void each_row(const struct qni_problem *p, double *const *in)
+{
+    const int64_t rows = p->out[0].shape.dim[0];
+
+    for (int64_t i = 0; i < qni_elements(&p->in[1].shape); i++)
+        in[1][i] = (double)(i * 7 % rows);
+}
+
 static void ref_mark(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
 {
     const int64_t rows = qni_elements(&p->out[0].shape);
@@ -378,6 +387,13 @@ static void by_index(void)
          .in = {F32(3, 2, 2048, 1), optest_desc(QN_I64, 1, 2048)}, .attr = &(const struct qni_scatter_add){.axis = 1,
          .has_shape = 1, .shape = {.rank = 3, .dim = {2, 70001, 1}}}, .ref = ref_scatter,
          .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .fill_max = {0, 70001}, .prepare = crowded},
+        /* Rows that no index speaks of need not become zero: here each has one. */
+        {.name = "named", .op = &qni_op_scatter_add, .inputs = 2, .in = {F32(2, 200, 4400), optest_desc(QN_I32, 1, 200)},
+         .attr = &(const struct qni_scatter_add){.has_shape = 1, .shape = {.rank = 2, .dim = {31, 4400}}, .named = 1},
+         .ref = ref_scatter, .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .prepare = each_row},
+        {.name = "named, crowded", .op = &qni_op_scatter_add, .inputs = 2, .in = {F32(2, 2087, 3), optest_desc(QN_I32, 1, 2087)},
+         .attr = &(const struct qni_scatter_add){.has_shape = 1, .shape = {.rank = 2, .dim = {997, 3}}, .named = 1},
+         .ref = ref_scatter, .fill = {OPTEST_UNIFORM, OPTEST_INTEGER}, .prepare = each_row},
         {.name = "two", .op = &qni_op_mark, .inputs = 2, .in = {optest_desc(QN_I32, 2, 30, 70), optest_desc(QN_I64, 1, 5)},
          .attr = &(const struct qni_mark){4000}, .fill = {OPTEST_INTEGER, OPTEST_INTEGER}, .fill_max = {4000, 4000},
          .prepare = stray, .ref = ref_mark},

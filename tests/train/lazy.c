@@ -162,6 +162,43 @@ static void some_rows(void)
     qn_model_destroy(&m);
 }
 
+/* A table so large that the rows that are not used have no gradient at all: what earlier steps left there counts for nothing.
+ * Gradient descent changes no row that is not used, lazy or not. */
+static void large(void)
+{
+    enum { ROWS = 2003, UNITS = 67 };
+    static float w[2][ROWS][UNITS], target[N * T][UNITS];
+
+    if (!test_device())
+        return;
+    for (int k = 0; k < N * T * UNITS; k++)
+        (&target[0][0])[k] = (float)test_uniform();
+    for (int clip = 0; clip < 3; clip++) { /* by a norm, for which all rows count */
+        qn_optimizer o = qn_sgd(0.5f);
+
+        o.clip_norm = clip == 1 ? 0.01f : 0.0f;
+        o.global_clip_norm = clip == 2 ? 0.01f : 0.0f;
+        for (int lazy = 0; lazy < 2; lazy++) {
+            const qn_embedding_opt opt = {.words = ROWS, .units = UNITS, .lazy = lazy};
+            qn_model *m = NULL;
+
+            CHECK_OK(qn_model_create(&m, test_device()));
+            qn_model_output(m, qn_embedding(m, qn_input(m, QN_I32, 1, (int64_t[]){T}), &opt));
+            CHECK_OK(qn_model_compile(m, &(qn_compile_opt){.optimizer = o, .loss = QN_MSE, .seed = 9}));
+            for (int s = 0; s < STEPS; s++) {
+                int32_t index[N * T];
+
+                for (int i = 0; i < N * T; i++)
+                    index[i] = (i % 9 * 211 + s * 17) % ROWS;
+                CHECK_OK(qn_model_train_batch(m, (const void *[]){index}, (const void *[]){target}, NULL, N, NULL));
+            }
+            CHECK_OK(qn_model_weight_read(m, 0, w[lazy][0], sizeof(w[lazy])));
+            qn_model_destroy(&m);
+        }
+        CHECK(!memcmp(w[0], w[1], sizeof(w[0])));
+    }
+}
+
 static void resumed(void)
 {
     char path[64];
@@ -205,6 +242,7 @@ int main(void)
 {
     test_run("lazy: the dense update where all rows are used", all_rows);
     test_run("lazy: rows that are not used stay as they are", some_rows);
+    test_run("lazy: a large table", large);
     test_run("lazy: saved, loaded and resumed", resumed);
     test_run("lazy: no regulariser", refused);
     return test_end();

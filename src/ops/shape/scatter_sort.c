@@ -8,6 +8,7 @@
 #define DIGITS (1 << DIGIT_BITS)
 #define MOST_BLOCKS 64 /* each looks at the counts of all */
 #define FEWEST 2048    /* positions: below, to walk over all of them for each row takes less than so many launches */
+#define LARGE (1 << 17) /* elements: to write so many takes a CPU longer than the launches, if they need not be written */
 
 struct plan {
     struct qni_index_sizes n;
@@ -21,11 +22,15 @@ struct plan {
 static bool make_plan(const struct qni_problem *p, bool vector, struct plan *t)
 {
     const struct qni_scatter_add *attr = p->attr;
-    int64_t least = vector ? 1024 : 256, partials;
+    int64_t least = vector ? 1024 : 256, fewest = FEWEST, partials;
 
     *t = (struct plan){ .local = vector ? 1 : 64, .window = vector ? 64 : 32 };
     qni_index_sizes(&p->out[0].shape, &p->in[1].shape, attr->axis, &t->n);
-    if (t->n.i < FEWEST || t->n.i >= INT32_MAX - t->window || t->n.l >= INT32_MAX)
+    if (vector && attr->named && t->n.a * t->n.l * t->n.b >= LARGE)
+        fewest = 1;
+    if (t->n.i < FEWEST) /* one: rows are summed up as by the algorithms that do not sort */
+        t->window = t->n.i;
+    if (t->n.i < fewest || t->n.i >= INT32_MAX - t->window || t->n.l >= INT32_MAX)
         return false;
     t->each = QNI_MAX(least, qni_ceil_div(qni_ceil_div(t->n.i, MOST_BLOCKS), t->local) * t->local);
     t->blocks = qni_ceil_div(t->n.i, t->each);
@@ -111,12 +116,14 @@ static void sum_rows(const struct qni_problem *p, struct qni_recorder *r, const 
 
 static void emit(const struct qni_problem *p, struct qni_recorder *r, bool vector)
 {
+    const struct qni_scatter_add *attr = p->attr;
     struct plan t;
     int pass = 0;
 
     if (!make_plan(p, vector, &t))
         return;
-    qni_fill_emit(p, r, 0, 0, vector);
+    if (!attr->named)
+        qni_fill_emit(p, r, 0, 0, vector);
     if (t.n.a * t.n.l * t.n.b == 0)
         return;
     do { /* L, which stands for indices outside the table, is sorted too */
@@ -124,7 +131,8 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r, bool vecto
         sort_pass(p, r, &t, true, pass);
     } while (t.n.l >> (++pass * DIGIT_BITS));
     sum_rows(p, r, &t, t.order[(pass - 1) % 2], false);
-    sum_rows(p, r, &t, t.order[(pass - 1) % 2], true);
+    if (t.windows > 1)
+        sum_rows(p, r, &t, t.order[(pass - 1) % 2], true);
 }
 
 static bool vector_applies(const struct qni_problem *p) { return applies(p, true); }

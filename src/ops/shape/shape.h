@@ -65,6 +65,7 @@ struct qni_scatter_add {
     int32_t axis;
     int32_t has_shape;
     qn_shape shape;
+    int32_t named; /* only what an index speaks of will be read: the rest need not become zero */
 };
 
 struct qni_one_hot {
