@@ -16,7 +16,7 @@ const struct layer *layer_open(const char **reason)
     const struct layer *l;
     cl_uint n;
 
-    setenv("OPENCL_LAYERS", LAYER_PATH, 1);
+    setenv("OPENCL_LAYERS", LAYER_PATH, 0); /* another's stays: then this one is not loaded */
     *reason = "the counting layer does not load";
     self = dlopen(LAYER_PATH, RTLD_NOW | RTLD_LOCAL);
     l = self ? dlsym(self, "layer_functions") : NULL;

@@ -4,14 +4,15 @@
 
 usage: cross.py BUILD_FOLDER [--units FOLDER] [--write]
 
-Runs the operation and training tests of a build folder so that they leave their units, every source with the
-parameters really used, then compiles them: strictly for SPIR (32 and 64 bits, with and without fp16 and fp64), to
-SPIR-V, to AMD and NVIDIA code. TAP; a target whose tools are missing is a skip. Kernels in work-groups of one are
-shaped for CPUs, by the local memory of the one that ran the tests: they go no further than SPIR-V. The others must not
-spill nor keep arrays in memory, nor let fewer waves run at once than tools/check/cross-table.txt says, which --write
-brings up to date.
-Matrix instructions, which the tests play, are compiled as they are for who has them.
---units takes units that were written before by QUERN_DUMP_UNITS.
+Runs the operation, gradient and training tests of a build folder, and quern bench, so that they leave their units,
+every source with the parameters really used: those for the CPU that is here, and those for each kind of GPU, which
+tests/layer/describe.c describes to them; it also makes them run nothing. Then compiles the units: all of them strictly
+for SPIR (32 and 64 bits, with and without fp16 and fp64) and to SPIR-V, and what a GPU is given in work-groups of more
+than one for GPUs of that kind. TAP; a target whose tools are missing is a skip. Kernels must not spill nor keep arrays in
+memory (Intel's: not more than before), nor let fewer waves run at once than tools/check/cross-table.txt says, which
+--write brings up to date.
+Matrix instructions, which the tests play, are also compiled as they are for who has them.
+--units keeps the units in a folder, and takes those that are there already.
 """
 import argparse
 import concurrent.futures
@@ -29,12 +30,15 @@ CL = ["clang-15", "-x", "cl", "-cl-std=CL1.2"]
 HEADER = ["-Xclang", "-finclude-default-header"]
 # Which functions and arguments a unit uses depends on its parameters.
 UNUSED = ["-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-but-set-parameter"]
+BENCH = ["gemm", "conv", "cnn", "convstack", "attention", "lstm", "bigru", "lstm512", "gpt"]
 MOST_PRIVATE = 64  # bytes; a few builtins keep a table of their own
+SPILLING = ["dg2", "pvc"]  # these have fewer registers than some tiles want: what spills may not become more
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cross-table.txt")
 
 
 class Unit:
     def __init__(self, path, native=False):
+        self.path = path
         with open(path, encoding="utf-8") as text:
             self.text = text.read()
         if native:
@@ -56,12 +60,11 @@ class Unit:
 
 
 class File:
-    """All units of a source that are for one shape of device, in one file, as the library itself would join them."""
+    """All units of a source for one kind of device, in one file, as the library itself would join them."""
 
     def __init__(self, units, path):
         self.units = {u.key: u for u in units}
         self.source = units[0].source
-        self.gpu = units[0].items > 1 and not units[0].played
         self.matrix = units[0].matrix
         self.path = path
         with open(path, "w", encoding="utf-8") as out:
@@ -77,7 +80,7 @@ def command(*words):
 
 
 def strict(file, *options):
-    return command(*CL, *HEADER, "-fsyntax-only", "-Wall", "-Wextra", *UNUSED, "-Werror", *options, file.path), []
+    return command(*CL, *HEADER, "-fsyntax-only", "-Wall", "-Wextra", *UNUSED, "-Werror", *options, file.path), None
 
 
 def spir64(file):
@@ -99,7 +102,7 @@ def spirv(file):
         done = command("llvm-spirv-15", "--spirv-max-version=1.2", code + ".bc", "-o", code + ".spv")
     if done[0] == 0:
         done = command("spirv-val", "--target-env", "opencl2.1", code + ".spv")
-    return done, []
+    return done, None
 
 
 def spirv_subgroups(file):
@@ -112,7 +115,7 @@ def spirv_subgroups(file):
                        code + ".spv")
     if done[0] == 0:
         done = command("spirv-val", "--target-env", "opencl2.2", code + ".spv")
-    return done, []
+    return done, None
 
 
 class Row:
@@ -127,10 +130,10 @@ class Row:
 
 def amd(chip):
     gfx10 = chip.startswith("gfx1")
+    most, lane, step = (16, 1024, 16) if gfx10 else (8, 512, 8) if chip == "gfx90a" else (10, 256, 4)
 
     def waves(row):
-        # A lane of a SIMD has 256 registers (gfx9), 512 (gfx90a) or 1024 (gfx10); 64 KiB of local memory are for 4 or 2 SIMDs.
-        most, lane, step = (16, 1024, 4) if gfx10 else (8, 512, 8) if chip == "gfx90a" else (10, 256, 4)
+        # A lane of a SIMD has so many registers, given out in steps; 64 KiB of local memory are for 4 or (gfx10) 2 SIMDs.
         fit = min(most, lane // (-(-row.registers // step) * step))
         if row.local:
             a_group = -(-row.unit.items // (32 if gfx10 else 64))
@@ -156,7 +159,7 @@ def amd(chip):
 
 def nvptx(file):
     return command(*CL, *HEADER, "-O3", "-S", "-target", "nvptx64--nvidiacl", "-Xclang", "-target-cpu", "-Xclang", "sm_80",
-                   "-Xclang", "-mlink-builtin-bitcode", "-Xclang", LIBCLC, file.path, "-o", file.path + ".ptx"), []
+                   "-Xclang", "-mlink-builtin-bitcode", "-Xclang", LIBCLC, file.path, "-o", file.path + ".ptx"), None
 
 
 def nvidia(chip, local_memory):
@@ -179,40 +182,82 @@ def nvidia(chip, local_memory):
     return run
 
 
-TARGETS = [  # name, function, for GPU-shaped kernels alone, programs and files it needs
-    ("spir64", spir64, False, ["clang-15"]),
-    ("spir", spir32, False, ["clang-15"]),
-    ("spir64 without fp16 and fp64", spir_plain, False, ["clang-15"]),
-    ("SPIR-V 1.2", spirv, False, ["clang-15", "llvm-spirv-15", "spirv-val"]),
-    ("gfx906", amd("gfx906"), True, ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]),
-    ("gfx1030", amd("gfx1030"), True, ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]),
-    ("nvptx", nvptx, True, ["clang-15", LIBCLC]),
-    ("sm_80", nvidia("sm_80", 167936), True, ["clang-15", LIBCLC, "ptxas"]),
-    ("sm_90", nvidia("sm_90", 233472), True, ["clang-15", LIBCLC, "ptxas"]),
-    ("gfx90a", amd("gfx90a"), True, ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]),
-    ("SPIR-V 1.2 with sub-groups", spirv_subgroups, True, ["clang-15", "llvm-spirv-15", "spirv-val"]),
+def intel(chip, register_bytes):
+    # How many registers a kernel takes is not told, only how many there are, and how many work-items share them.
+    def run(file):
+        code = f"{file.path}.{chip}.elf"
+        done = command("ocloc", "compile", "-file", file.path, "-device", chip, "-options", "-cl-std=CL1.2", "-internal_options",
+                       "-cl-intel-allow-zebin", "-out_dir", os.path.dirname(code), "-output_no_suffix", "-output",
+                       os.path.basename(code))
+        rows = []
+        if done[0] == 0:
+            info = code + ".info"
+            done = command("llvm-objcopy-15", f"--dump-section=.ze_info={info}", code, os.devnull)
+            with open(info, encoding="utf-8") as text:
+                kernels = text.read().split("\nkernels_misc_info:")[0].split("\n  - name: ")[1:]
+            for kernel in kernels:
+                number = {k: int(v) for k, v in re.findall(r"^ +(grf_count|simd_size|slm_size): +(\d+)$", kernel, re.M)}
+                memory = {u: int(v) for u, v in re.findall(r"^ +usage: +(\w+)\n +size: +(\d+)$", kernel, re.M)}
+                a_lane = number["grf_count"] * register_bytes // 4 // number["simd_size"]
+                # What spills and what is private are one space, where both are.
+                private = memory.get("private_space", 0)
+                spills = memory.get("spill_fill_space", 0) + memory.get("single_space", 0)
+                rows.append(Row(file, kernel.split()[0], a_lane, number.get("slm_size", 0), spills, private,
+                                lambda row, lanes=number["simd_size"]: lanes))
+        return done, rows
+    return run
+
+
+# As tests/layer/describe.c takes them: the most work-items of a group, bytes of local memory, compute units.
+DEVICES = {"CPU": None, "AMD": "256:65536:60", "NVIDIA": "1024:49152:108", "Intel": "512:65536:512"}
+BENCH_ALONE = ["Intel"]  # ocloc takes half a second a kernel
+
+SUBGROUPS = "SPIR-V 1.2 with sub-groups"
+CLANG_AMD = ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]
+TARGETS = [  # name, function, the device whose kernels it compiles (None: all of them), programs and files it needs
+    ("spir64", spir64, None, ["clang-15"]),
+    ("spir", spir32, None, ["clang-15"]),
+    ("spir64 without fp16 and fp64", spir_plain, None, ["clang-15"]),
+    ("SPIR-V 1.2", spirv, None, ["clang-15", "llvm-spirv-15", "spirv-val"]),
+    ("gfx900", amd("gfx900"), "AMD", CLANG_AMD),
+    ("gfx906", amd("gfx906"), "AMD", CLANG_AMD),
+    ("gfx90a", amd("gfx90a"), "AMD", CLANG_AMD),
+    ("gfx1030", amd("gfx1030"), "AMD", CLANG_AMD),
+    ("nvptx", nvptx, "NVIDIA", ["clang-15", LIBCLC]),
+    ("sm_80", nvidia("sm_80", 167936), "NVIDIA", ["clang-15", LIBCLC, "ptxas"]),
+    ("sm_90", nvidia("sm_90", 233472), "NVIDIA", ["clang-15", LIBCLC, "ptxas"]),
+    ("dg2", intel("dg2", 32), "Intel", ["ocloc", "llvm-objcopy-15"]),
+    ("pvc", intel("pvc", 64), "Intel", ["ocloc", "llvm-objcopy-15"]),
+    (SUBGROUPS, spirv_subgroups, "Intel", ["clang-15", "llvm-spirv-15", "spirv-val"]),
 ]
-# What compiles the matrix instructions of each QN_MATRIX, and these targets nothing else.
-MATRIX = {"1": ["nvptx", "sm_80", "sm_90"], "2": ["gfx90a"], "3": ["SPIR-V 1.2 with sub-groups"]}
-MATRIX_ALONE = ["gfx90a", "SPIR-V 1.2 with sub-groups"]
+# Whose are the matrix instructions of each QN_MATRIX, and what compiles them.
+MATRIX = {"1": ("NVIDIA", ["nvptx", "sm_80", "sm_90"]), "2": ("AMD", ["gfx90a"]), "3": ("Intel", ["dg2", "pvc", SUBGROUPS])}
 
 
-def is_for(target, gpu, file):
-    if file.matrix:
-        return target in MATRIX[file.matrix]
-    return target not in MATRIX_ALONE and (file.gpu or not gpu)
+def is_for(target, file):
+    return target in MATRIX[file.matrix][1] if file.matrix else target != SUBGROUPS
 
 
 def missing(needs):
     return [n for n in needs if not (os.path.exists(n) if n.startswith("/") else shutil.which(n))]
 
 
-def write_units(build, folder):
-    # Every algorithm is run by its tests, and every unit built on the way; how the tests end is for others to judge.
-    environment = dict(os.environ, QUERN_DUMP_UNITS=folder)
-    subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "op", "--suite", "train",
-                    "--suite", "grad", "--no-suite", "slow", "--timeout-multiplier", "4", "--logbase", "testlog-cross"],
-                   env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def write_units(build, folder, device):
+    """Every algorithm is run by its tests, and every unit asked for on the way. That tests fail is to be expected."""
+    tests = ["meson", "test", "-C", build, "--no-rebuild", "--suite", "op", "--suite", "grad", "--suite", "train",
+             "--no-suite", "slow", "--timeout-multiplier", "4", "--logbase", "testlog-cross"]
+    bench = [os.path.join(build, "tools/quern/quern"), "bench", *BENCH, "--runs", "1", "--seconds", "0"]
+    with tempfile.TemporaryDirectory() as store:
+        environment = dict(os.environ, QUERN_DUMP_UNITS=folder, QUERN_CACHE=store, QUERN_QUALIFY="never",
+                           OPENCL_LAYERS=os.path.abspath(os.path.join(build, "tests/layer/quern_describe.so")))
+        if DEVICES[device]:
+            environment["LAYER_GPU"] = DEVICES[device]
+        for words in [bench] if device in BENCH_ALONE else [bench, tests]:
+            subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def read_units(folder):
+    return [Unit(p) for p in sorted(glob.glob(os.path.join(folder, "*.cl")))]
 
 
 class Tap:
@@ -234,13 +279,12 @@ class Tap:
 
 def judge(tap, target, files, results):
     for file, (done, rows) in zip(files, results):
-        shape = "GPU" if file.gpu else "CPU"
-        errors = done[1].splitlines() if done[0] else []
-        tap.line(done[0] == 0, f"{target} compiles {file.source}, {shape}-shaped", errors)
+        tap.line(done[0] == 0, f"{target} compiles {file.source}", done[1].splitlines() if done[0] else [])
+        if done[0] or rows is None or target in SPILLING:
+            continue
         heavy = [f"{r.kernel} {r.unit.group_text()} {r.unit.parameters()}: {r.registers} registers, {r.spills} spills, "
                  f"{r.private} bytes of private memory" for r in rows if r.spills or r.private > MOST_PRIVATE]
-        if rows:
-            tap.line(not heavy, f"{target} keeps {file.source} in registers", heavy)
+        tap.line(rows and not heavy, f"{target} keeps {file.source} in registers", heavy if rows else ["no kernel"])
 
 
 def by_kernel(rows):
@@ -254,10 +298,12 @@ def by_kernel(rows):
 def write_table(kernels):
     with open(TABLE, "w", encoding="utf-8") as out:
         out.write("""\
-# Written by tools/check/cross.py --write: what the GPU-shaped kernels use, as clang 15 compiles them, and ptxas for
-# NVIDIA's sm_80 and sm_90. Of all sets of parameters that the tests build: how many there are, the fewest and the most
-# registers of 32 bits a work-item, the most local and private memory in bytes, and the fewest waves at once on a SIMD
-# (AMD) or multiprocessor (NVIDIA) as registers and local memory allow; then the set that takes the most registers.
+# Written by tools/check/cross.py --write: what the GPU-shaped kernels use, as clang 15 compiles them for AMD, ptxas for
+# NVIDIA and ocloc 22.43 for Intel. Of all sets of parameters that tests and benchmarks ask a GPU of that kind for: how many
+# there are, the fewest and the most registers of 32 bits a work-item, the most local and private memory and spills in
+# bytes (AMD's spills: registers), and the fewest waves at once on a SIMD (AMD) or multiprocessor (NVIDIA) as registers
+# and local memory allow; then the set that takes the most registers. Intel's registers are those that there are, and
+# its waves the fewest work-items of a thread; its sets are those of quern bench alone.
 """)
         for kernel, targets in kernels.items():
             out.write(f"\n{kernel}\n  target   sets registers  local private spills waves      group\n")
@@ -270,16 +316,32 @@ def write_table(kernels):
 
 
 def read_table():
-    """{kernel: {target: the fewest waves}}"""
-    waves, kernel = {}, None
+    """{kernel: {target: (the fewest waves, the most bytes private and spilled)}}"""
+    known, kernel = {}, None
     with open(TABLE, encoding="utf-8") as table:
         for line in table:
             words = line.split()
             if not line.startswith((" ", "#", "\n")):
-                kernel = waves.setdefault(line.strip(), {})
+                kernel = known.setdefault(line.strip(), {})
             elif line.startswith("  ") and words[0] != "target":
-                kernel[words[0]] = int(words[6])
-    return waves
+                kernel[words[0]] = (int(words[6]), int(words[4]) + int(words[5]))
+    return known
+
+
+def worse_than(known, target, sets):
+    """What a target's rows have that the table does not allow."""
+    if known is None:
+        return [f"{target}: not in the table"]
+    waves, memory = known
+    row, most = min(sets, key=lambda r: r.waves), max(sets, key=lambda r: r.private + r.spills)
+    worse = []
+    if row.waves < waves:
+        worse.append(f"{target}: {row.waves} waves, not {waves}: {row.unit.group_text()} {row.unit.parameters()}: "
+                     f"{row.registers} registers, {row.local} bytes of local memory")
+    if target in SPILLING and most.private + most.spills > memory:
+        worse.append(f"{target}: {most.private} bytes private and {most.spills} spilled, not {memory}: "
+                     f"{most.unit.group_text()} {most.unit.parameters()}")
+    return worse
 
 
 def compare(tap, kernels):
@@ -287,25 +349,40 @@ def compare(tap, kernels):
     known = read_table()
     seen = {target for targets in kernels.values() for target in targets}
     for kernel, targets in kernels.items():
-        worse = []
-        for target, sets in targets.items():
-            row, was = min(sets, key=lambda r: r.waves), known.get(kernel, {}).get(target)
-            if was is None:
-                worse.append(f"{target}: not in the table")
-            elif row.waves < was:
-                worse.append(f"{target}: {row.waves} waves, not {was}: {row.unit.group_text()} {row.unit.parameters()}: "
-                             f"{row.registers} registers, {row.local} bytes of local memory")
-        tap.line(not worse, f"{kernel} lets as many waves run as in the table", worse)
+        worse = [line for target, sets in targets.items()
+                 for line in worse_than(known.get(kernel, {}).get(target), target, sets)]
+        tap.line(not worse, f"{kernel} is no heavier than in the table", worse)
     gone = [k for k, targets in known.items() if k not in kernels and seen & set(targets)]
     tap.line(not gone, "the table has no kernel that is built no more", gone)
 
 
-def files_of(units, tmp):
+def files_of(units, folder):
+    os.mkdir(folder)
     groups = {}
     for unit in units:
-        groups.setdefault((unit.source, unit.items > 1 and not unit.played, unit.matrix or ""), []).append(unit)
-    return [File(u, os.path.join(tmp, f"{source.replace('/', '-')}-{int(gpu)}{matrix}.cl"))
-            for (source, gpu, matrix), u in sorted(groups.items())]
+        groups.setdefault((unit.source, unit.matrix or ""), []).append(unit)
+    return [File(u, os.path.join(folder, f"{source.replace('/', '-')}{matrix}.cl"))
+            for (source, matrix), u in sorted(groups.items())]
+
+
+def collect(tap, build, folder, tmp):
+    """The files for each device, those of work-groups of one left out, and for None those of all units."""
+    units, every = {}, {}
+    for device in DEVICES:
+        path = os.path.join(folder, device)
+        if not os.path.exists(path):
+            os.makedirs(path)
+            write_units(build, path, device)
+        units[device] = read_units(path)
+        tap.line(units[device], f"{device} was asked for {'units' if units[device] else 'nothing'}",
+                 [f"{len(units[device])} units"])
+        every.update((u.key, u) for u in units[device])
+    native = [Unit(u.path, native=True) for u in every.values() if u.played]
+    files = {None: files_of(every.values(), os.path.join(tmp, "all"))}
+    for device in DEVICES:
+        files[device] = files_of([u for u in units[device] if u.items > 1 and not u.played] +
+                                 [u for u in native if MATRIX[u.matrix][0] == device], os.path.join(tmp, device))
+    return files
 
 
 def main():
@@ -316,24 +393,16 @@ def main():
     arguments = parser.parse_args()
     tap, table = Tap(), []
     with tempfile.TemporaryDirectory() as tmp, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        folder = arguments.units or os.path.join(tmp, "units")
-        if not arguments.units:
-            os.mkdir(folder)
-            write_units(arguments.build, folder)
-        paths = sorted(glob.glob(os.path.join(folder, "*.cl")))
-        units = [Unit(p) for p in paths]
-        units += [Unit(p, native=True) for p, u in zip(paths, units) if u.played]
-        files = files_of(units, tmp)
-        tap.line(units, f"the tests left {'their' if units else 'no'} units", [f"{len(units)} units"])
-        for target, run, gpu, needs in TARGETS:
+        files = collect(tap, arguments.build, arguments.units or os.path.join(tmp, "units"), tmp)
+        for target, run, device, needs in TARGETS:
             gone = missing(needs)
             if gone:
                 tap.skip(target, "not installed: " + " ".join(gone))
                 continue
-            some = [f for f in files if is_for(target, gpu, f)]
+            some = [f for f in files[device] if is_for(target, f)]
             results = list(pool.map(run, some))
             judge(tap, target, some, results)
-            table += [(target, row) for _, rows in results for row in rows]
+            table += [(target, row) for _, rows in results for row in rows or []]
     if arguments.write and table:
         write_table(by_kernel(table))
     elif table:
