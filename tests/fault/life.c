@@ -18,6 +18,7 @@
 #define SIDE    6
 #define CLASSES 3
 #define EPOCHS  2
+#define EVERY   600 /* of a kind of call, so many are "every": a life sets thousands of arguments, all in the same way */
 #define MOST    (1 << 16)
 
 static const struct layer *layer;
@@ -32,7 +33,7 @@ static struct {
     size_t n;
 } known[1 + EPOCHS];
 
-static bool every;   /* every call and every allocation, not some of each kind: an argument of the program */
+static bool every;   /* every call (up to EVERY) and allocation, not some of each kind: an argument of the program */
 static bool gone;    /* the fault lasts: the device is lost for good */
 static bool changed; /* the device says less of itself: other algorithms, and so other bits */
 
@@ -341,6 +342,8 @@ struct fault {
     int error[3];        /* each in turn; 0 ends */
     int points;          /* at how many calls of the life */
     bool survives;       /* a single failure need not end the life */
+    bool cold;           /* each life begins with an empty store */
+    int us;              /* calls take as long, at most */
 };
 
 static const struct fault faults[] = {
@@ -359,23 +362,53 @@ static const struct fault faults[] = {
     {LAYER_WAIT, {CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, CL_DEVICE_NOT_AVAILABLE}, 8, true},
     {LAYER_FLUSH, {CL_OUT_OF_RESOURCES}, 8, false},
     {LAYER_FINISH, {CL_OUT_OF_RESOURCES, CL_DEVICE_NOT_AVAILABLE}, 9, true},
-    {LAYER_EVENT_INFO, {CL_OUT_OF_RESOURCES}, 3, true},
+    {LAYER_EVENT_INFO, {CL_OUT_OF_RESOURCES}, 1, true, .us = 600}, /* fit asks a few times a second */
     {LAYER_PLATFORM_INFO, {CL_OUT_OF_HOST_MEMORY}, 3, true},
     {LAYER_DEVICE_INFO, {CL_OUT_OF_RESOURCES}, 6, true},
-    {LAYER_PROGRAM_INFO, {CL_OUT_OF_RESOURCES}, 3, true},
+    {LAYER_BUILD_PROGRAM, {CL_BUILD_PROGRAM_FAILURE}, 2, true, .cold = true},
+    {LAYER_PROGRAM_INFO, {CL_OUT_OF_RESOURCES}, 3, true, .cold = true},
     {LAYER_ANY, {CL_INVALID_OPERATION}, 12, true},
 };
 
-/* Calls of a kind in a life without faults. */
-static int64_t rehearse(enum layer_call call)
+static void empty_store(void)
+{
+    char command[160];
+
+    snprintf(command, sizeof(command), "rm -rf '%s'", file("store"));
+    CHECK_INT(system(command), 0);
+}
+
+/* Before a life with a fault of this kind, or without. */
+static void prepare(const struct fault *f)
+{
+    layer->reset();
+    if (f->us)
+        layer->delay(f->us);
+    if (f->cold) {
+        empty_store();
+        CHECK_INT(setenv("QUERN_CACHE", file("store"), 1), 0);
+    }
+}
+
+/* Calls of its kind in a life without faults. */
+static int64_t rehearse(const struct fault *f)
 {
     qn_context *ctx = NULL;
+    int64_t count;
 
-    layer->reset();
+    prepare(f);
     CHECK_OK(open_context(&ctx));
     CHECK_OK(live(ctx, file("m.qn"), false));
     qn_context_destroy(&ctx);
-    return layer->count(call);
+    count = layer->count(f->call);
+    CHECK(count > 0);
+    return count;
+}
+
+/* At how many of count calls. */
+static int64_t points_of(int64_t count, int64_t some)
+{
+    return QNI_MIN(count, every ? EVERY : some);
 }
 
 /* The p-th of some of count calls. */
@@ -387,6 +420,7 @@ static int64_t at_point(int64_t p, int64_t points, int64_t count)
 static void driver(const void *arg)
 {
     const struct fault *f = arg;
+    char *warm = NULL;
     int64_t count, points;
 
     if (!layer) {
@@ -395,13 +429,15 @@ static void driver(const void *arg)
     }
     if (!ready())
         return;
+    if (f->cold && getenv("QUERN_CACHE"))
+        warm = strdup(getenv("QUERN_CACHE"));
     layer->reset();
     CHECK_OK(suffer("no fault"));
-    count = rehearse(f->call);
-    points = every ? count : f->points;
+    count = rehearse(f);
+    points = points_of(count, f->points);
     changed = f->call == LAYER_DEVICE_INFO || f->call == LAYER_ANY;
     for (int e = 0; e < 3 && f->error[e]; e++)
-        for (int64_t p = 0; p < points && p < count && !test_failed(); p++)
+        for (int64_t p = 0; p < points && !test_failed(); p++)
             for (int all = 0; all < 2; all++) {
                 int64_t at = at_point(p, points, count);
                 char what[128];
@@ -412,7 +448,7 @@ static void driver(const void *arg)
                     all = p > 0 ? 1 : all;
                 snprintf(what, sizeof(what), "%s number %lld%s fails with %d", layer->name(f->call), (long long)at,
                          all ? " and all after it" : "", f->error[e]);
-                layer->reset();
+                prepare(f);
                 layer->fail(f->call, at, !all, f->error[e]);
                 st = suffer(what);
                 /* When the device is lost at the very end, the copy on the host is what is saved. */
@@ -422,6 +458,9 @@ static void driver(const void *arg)
                     CHECK_INT(st, QN_E_DEVICE_LOST);
             }
     changed = false;
+    if (warm)
+        setenv("QUERN_CACHE", warm, 1);
+    free(warm);
 }
 
 /* The device is lost and stays so: what was saved loads elsewhere, and the model says what happened. */
@@ -435,10 +474,10 @@ static void lost(void)
     }
     if (!ready())
         return;
-    count = rehearse(LAYER_ANY);
-    points = every ? count : 16;
+    count = rehearse(&(struct fault){.call = LAYER_ANY});
+    points = points_of(count, 16);
     gone = true;
-    for (int64_t p = 0; p < points && p < count && !test_failed(); p++) {
+    for (int64_t p = 0; p < points && !test_failed(); p++) {
         const int64_t at = at_point(p, points, count);
         char what[96];
         qn_status st;
@@ -495,7 +534,7 @@ static void allocations(void)
     scarce = false;
     total -= left;
     step = every ? 1 : QNI_MAX(total / 100, 1);
-    for (long n = 0; n < total && 1; n += n < 40 ? 1 : step, runs++) {
+    for (long n = 0; n < total; n += n < 40 ? 1 : step, runs++) {
         char what[96];
         qn_status st;
 
@@ -520,7 +559,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < QNI_COUNT(faults); i++) {
         char name[96];
 
-        snprintf(name, sizeof(name), "life: %s fails", layer ? layer->name(faults[i].call) : "a call");
+        snprintf(name, sizeof(name), "life: %s fails%s", layer ? layer->name(faults[i].call) : "a call",
+                 faults[i].cold ? ", store empty" : "");
         test_run_with(name, driver, &faults[i]);
     }
     test_run("life: the device is lost", lost);
@@ -528,6 +568,7 @@ int main(int argc, char **argv)
     test_run("life: host memory runs out", allocations);
     unlink(file("m.qn"));
     unlink(file("after.qn"));
+    empty_store();
     rmdir(folder);
     return test_end();
 }
