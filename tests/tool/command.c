@@ -72,6 +72,14 @@ static void help(void)
         CHECK_STR(r.err, "");
         command_free(&r);
     }
+    /* The lists are whole, in the manual as well. */
+    if (command_run(&r, "train --help", 0))
+        CHECK(strstr(r.out, "\n  linear ") && strstr(r.out, " with 4 heads\n\nDATA is") && strstr(r.out, "\n  digits ") &&
+              strstr(r.out, "\n  msweb ") && strstr(r.out, "\n\nOptions:\n"));
+    command_free(&r);
+    if (command_run(&r, "train --help=man", 0))
+        CHECK(strstr(r.out, "\n  translate ") && strstr(r.out, "\n  arff:FILE ") && strstr(r.out, "\n.fi\n"));
+    command_free(&r);
     command_run(&r, "--version", 0);
     CHECK_STR(r.out, "quern " QN_VERSION_STRING "\n");
     command_free(&r);

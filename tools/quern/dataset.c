@@ -224,30 +224,49 @@ static qn_status open_parts(struct dataset *out, const struct task *t, const str
 }
 
 static const struct source sources[] = {
-    { "csv:", open_csv_table },
-    { "arff:", source_csv },
-    { "winequality", source_table_set },
-    { "auto-mpg", source_table_set },
-    { "text:", open_text },
-    { "images:", source_images },
-    { "cifar10", source_image_set },
-    { "flowers", source_image_set },
-    { "lines:", source_lines },
-    { "sounds:", source_sounds },
-    { "pairs:", source_pairs },
-    { "fra-eng", source_pairs },
-    { "events:", source_events },
-    { "msweb", source_events },
+    { "digits", open_parts, "UCI's optical digits, which come with Quern" },
+    { "mnist", open_parts, "a folder's idx files, as published" },
+    { "fashion-mnist", open_parts, "the same" },
+    { "cifar10", source_image_set, "pictures, a folder for each class" },
+    { "flowers", source_image_set, "the same" },
+    { "images:FOLDER", source_images, "such a folder of your own" },
+    { "csv:FILE", open_csv_table, "a table; its last column is what to learn, or --label" },
+    { "arff:FILE", source_csv, "the same, in Weka's form" },
+    { "winequality", source_table_set, "UCI's red wines, marked from 0 to 10" },
+    { "auto-mpg", source_table_set, "UCI's cars and their miles per gallon" },
+    { "text:FILE", open_text, "for gpt and lstm-char" },
+    { "lines:[CLASS=]FILE,...", source_lines, "a sentence a line: a class's file, or its class behind a tab" },
+    { "sounds:FOLDER", source_sounds, "WAV files, in a folder for each class or named CLASS_..." },
+    { "pairs:FILE", source_pairs, "a sentence, a tab and its translation a line" },
+    { "fra-eng", source_pairs, "Tatoeba's pairs, English and French" },
+    { "events:FILE", source_events, "of users and items: .csv, .jsonl, or msweb's form" },
+    { "msweb", source_events, "UCI's visits to a web site" },
 };
 
 #define SOURCES (sizeof(sources) / sizeof(sources[0]))
 
+const char *dataset_name(size_t i, const char **about)
+{
+    if (i >= SOURCES)
+        return NULL;
+    *about = sources[i].about;
+    return sources[i].name;
+}
+
+/* Bytes of what a source's names begin with, its colon included; 0: it has but one name. */
+static size_t prefix(const struct source *s)
+{
+    const char *colon = strchr(s->name, ':');
+
+    return colon ? (size_t)(colon + 1 - s->name) : 0;
+}
+
 static const struct source *find_source(const char *name)
 {
     for (size_t i = 0; i < SOURCES; i++) {
-        const size_t n = strlen(sources[i].name);
+        const size_t n = prefix(&sources[i]);
 
-        if (sources[i].name[n - 1] == ':' ? !strncmp(name, sources[i].name, n) : !strcmp(name, sources[i].name))
+        if (n ? !strncmp(name, sources[i].name, n) : !strcmp(name, sources[i].name))
             return &sources[i];
     }
     return NULL;
@@ -259,7 +278,7 @@ qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct task *
     qn_status st;
 
     *out = (struct dataset){ .ctx = ctx };
-    if (source && !o->name[strlen(source->name)] && source->name[strlen(source->name) - 1] == ':')
+    if (source && !o->name[prefix(source)])
         st = fail(QN_E_ARG, "%.100s needs a file's name behind it", o->name);
     else
         st = source ? source->open(out, t, o, train) : open_parts(out, t, o, train);

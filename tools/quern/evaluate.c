@@ -32,9 +32,8 @@ static int run(int argc, char **argv)
     int64_t batch = 64;
     bool json = false;
     const struct option options[] = {
-        { "data", OPTION_TEXT, &data.name, "DATA",
-          "digits, mnist, fashion-mnist (their test part), csv:FILE, text:FILE, ... as quern train" },
-        { "data-dir", OPTION_TEXT, &data.dir, "DIR", "where mnist and fashion-mnist lie" },
+        { "data", OPTION_TEXT, &data.name, "DATA", "what to test with, as quern train --help lists it" },
+        { "data-dir", OPTION_TEXT, &data.dir, "DIR", "where the sets that are known by name lie; else $QUERN_DATA" },
         { "batch", OPTION_INT, &batch, "N", "samples at a time" },
         { "device", OPTION_TEXT, &device, "S", "see quern devices" },
         { "label", OPTION_TEXT, &data.label, "COLUMN", "csv: the label's, by number from 1 or name; else the last" },

@@ -44,11 +44,40 @@ static const char *default_text(const struct option *o, char *text, size_t bytes
     return text;
 }
 
+/* A list's names in a column of their own. */
+static void print_choices(const struct choices *c, void (*print)(const char *text))
+{
+    const char *name, *about;
+    int width = 0;
+
+    for (size_t i = 0; (name = c->at(i, &about)); i++)
+        width = (int)strlen(name) > width ? (int)strlen(name) : width;
+    print("\n");
+    print(c->title);
+    print("\n");
+    for (size_t i = 0; (name = c->at(i, &about)); i++) {
+        char left[64];
+
+        snprintf(left, sizeof(left), "  %-*s ", width, name);
+        print(left);
+        print(about);
+        print("\n");
+    }
+}
+
+static void print_plain(const char *text)
+{
+    fputs(text, stdout);
+}
+
 static void print_text(const struct usage *u)
 {
     const struct option *o;
 
-    printf("Usage: quern %s %s\n\n%s\nOptions:\n", u->command, u->arguments, u->text);
+    printf("Usage: quern %s %s\n\n%s", u->command, u->arguments, u->text);
+    for (size_t i = 0; i < u->choices; i++)
+        print_choices(&u->choice[i], print_plain);
+    printf("\nOptions:\n");
     for (size_t i = 0; (o = option_at(u, i)); i++) {
         char left[64], value[128];
 
@@ -100,6 +129,8 @@ static void print_man(const struct usage *u)
     help_man_text(u->arguments);
     printf("\n.SH DESCRIPTION\n.nf\n");
     help_man_text(u->text);
+    for (size_t i = 0; i < u->choices; i++)
+        print_choices(&u->choice[i], help_man_text);
     printf(".fi\n.SH OPTIONS\n");
     for (size_t i = 0; (o = option_at(u, i)); i++) {
         char value[128];

@@ -45,8 +45,9 @@ struct dataset {
 
 /* Data by name. open fills in the parts and preparations, what of the rest it knows, and need not clean up after itself. */
 struct source {
-    const char *name; /* one that ends in ':' stands before a file's or folder's name */
+    const char *name;  /* with a ':' all that begin as it does up to there, "csv:FILE" */
     qn_status (*open)(struct dataset *out, const struct task *t, const struct dataset_options *o, bool train);
+    const char *about; /* for --help: half a line */
 };
 
 /* source_images.c: "images:FOLDER", and sets by name in the data folder. */
@@ -69,6 +70,8 @@ qn_status source_table_inputs(qn_dataset **out, qn_context *ctx, const qn_prep *
 /* Open both parts, or the test part alone, for a model. The task is NULL for models that this command does not know. */
 qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct task *t, const struct dataset_options *o, bool train);
 void dataset_close(struct dataset *d);
+/* The i-th name of data, for --help; NULL behind the last. */
+const char *dataset_name(size_t i, const char **about);
 /* For qn_files.bad, with the dataset as user: a line on stderr. */
 void dataset_bad(void *user, const char *line);
 /* Images (idx) or a table without labels (a name that ends in .csv or .csv.gz), to predict for. */
@@ -130,8 +133,8 @@ struct task {
 
 /* The names, separated by ", ". */
 const char *tasks_names(char *text, size_t bytes);
-/* A line a model, for --help. */
-const char *tasks_help(char *text, size_t bytes);
+/* The i-th model's name, for --help; NULL behind the last. */
+const char *tasks_name(size_t i, const char **about);
 /* NULL for an unknown name and for NULL. */
 const struct task *tasks_find(const char *name);
 /* A model for data, with their preparations and notes, not compiled. */

@@ -322,8 +322,8 @@ static int run(int argc, char **argv)
     struct job job = { .batch = 64, .top = 1, .beam = 1 };
     const char *target = "class";
     const struct option options[] = {
-        { "data", OPTION_TEXT, &job.data.name, "DATA", "digits, mnist, fashion-mnist (their test part) or csv:FILE" },
-        { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
+        { "data", OPTION_TEXT, &job.data.name, "DATA", "the samples, as quern train --help lists data: the test part" },
+        { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where the sets that are known by name lie; else $QUERN_DATA" },
         { "input", OPTION_TEXT, &job.input, "FILE", "instead: idx images, or a .csv of features alone" },
         { "top", OPTION_INT, &job.top, "K", "classes shown for each sample" },
         { "beam", OPTION_INT, &job.beam, "N", "translations followed at once; 1: greedy" },

@@ -48,12 +48,20 @@ struct option {
     const char *meaning;
 };
 
+/* Names that an argument may be, with half a line about each. */
+struct choices {
+    const char *title;                                 /* "MODEL is one of" */
+    const char *(*at)(size_t i, const char **about);   /* NULL behind the last */
+};
+
 struct usage {
     const char *command;    /* "train" */
     const char *arguments;  /* "MODEL [options]" */
     const char *text;       /* what it does, one or more lines, each ending in a newline */
     const struct option *option;
     size_t options;
+    const struct choices *choice; /* shown behind the text */
+    size_t choices;
 };
 
 /* Read options from argv[1..*argc), "--name value" and "--name=value"; "--" ends them. What is no option is moved to

@@ -48,10 +48,9 @@ static int run(int argc, char **argv)
     struct job job = { .batch = 64 };
     const char *target = "class";
     const struct option options[] = {
-        { "data", OPTION_TEXT, &job.data.name, "DATA",
-          "digits, mnist, fashion-mnist (their test part), csv:FILE, text:FILE, ... as quern train" },
+        { "data", OPTION_TEXT, &job.data.name, "DATA", "what to test with, as quern train --help lists it" },
         { "output", OPTION_TEXT, &job.to, "FILE.html", "where the page is written" },
-        { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
+        { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where the sets that are known by name lie; else $QUERN_DATA" },
         { "batch", OPTION_INT, &job.batch, "N", "samples at a time" },
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
         { "label", OPTION_TEXT, &job.data.label, "COLUMN",

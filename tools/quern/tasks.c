@@ -32,14 +32,12 @@ const char *tasks_names(char *text, size_t bytes)
     return text;
 }
 
-const char *tasks_help(char *text, size_t bytes)
+const char *tasks_name(size_t i, const char **about)
 {
-    size_t n = 0;
-
-    text[0] = '\0';
-    for (size_t i = 0; i < TASKS && n < bytes; i++)
-        n += (size_t)snprintf(text + n, bytes - n, "  %-13s %s\n", tasks[i]->name, tasks[i]->about);
-    return text;
+    if (i >= TASKS)
+        return NULL;
+    *about = tasks[i]->about;
+    return tasks[i]->name;
 }
 
 static qn_status add_notes(qn_model *m, const struct task *t, const struct dataset *d)

@@ -373,20 +373,12 @@ static int check(const struct usage *u, const struct job *job)
     return EXIT_DONE;
 }
 
-static const char about[] =
-    "Train a network and test it. MODEL is one of\n%s"
-    "The last layer and the loss follow from the data. SIGINT and SIGTERM end the run after the\n"
-    "current batch, with what is trained saved if --save is given; a second one ends it at once.\n\n"
-    "Exit status: 0 trained and tested, 1 failed, 2 wrong command line, 3 no device, 130 and 143\n"
-    "ended early by SIGINT and SIGTERM.\n";
-
 static int run(int argc, char **argv)
 {
     struct job job = { .target = "class", .data.split = 0.2 };
     const struct option options[] = {
-        { "data", OPTION_TEXT, &job.data.name, "DATA",
-          "digits, mnist, fashion-mnist, csv:FILE, text:FILE, images:FOLDER, lines:[CLASS=]FILE,..., pairs:FILE or sounds:FOLDER" },
-        { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where mnist and fashion-mnist lie" },
+        { "data", OPTION_TEXT, &job.data.name, "DATA", "what to train and test with, see above" },
+        { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where the sets that are known by name lie; else $QUERN_DATA" },
         { "epochs", OPTION_INT, &job.epochs, "N", "passes over the data, those before --resume included; 0: what suits MODEL" },
         { "batch", OPTION_INT, &job.batch, "N", "samples a step; 0: what suits MODEL" },
         { "lr", OPTION_REAL, &job.lr, "X", "learning rate; 0: what suits MODEL, or as saved" },
@@ -406,16 +398,20 @@ static int run(int argc, char **argv)
         { "json", OPTION_FLAG, &job.json, NULL, "one object a line: each epoch, then the end" },
         { "quiet", OPTION_FLAG, &job.quiet, NULL, "the result alone" },
     };
-    char help[2048], models[1536];
+    const struct choices choices[] = { { "MODEL is one of", tasks_name }, { "DATA is one of", dataset_name } };
     const struct usage usage = {
-        "train", "MODEL --data DATA [options]", help,
-        options, sizeof(options) / sizeof(options[0]),
+        "train", "MODEL --data DATA [options]",
+        "Train a network and test it. The last layer and the loss follow from the data. SIGINT and SIGTERM end\n"
+        "the run after the current batch, with what is trained saved if --save is given; a second one ends it\n"
+        "at once.\n\n"
+        "Exit status: 0 trained and tested, 1 failed, 2 wrong command line, 3 no device, 130 and 143 ended\n"
+        "early by SIGINT and SIGTERM.\n",
+        options, sizeof(options) / sizeof(options[0]), choices, sizeof(choices) / sizeof(choices[0]),
     };
     struct state s = { .job = &job };
     qn_status st;
     int code;
 
-    snprintf(help, sizeof(help), about, tasks_help(models, sizeof(models)));
     if (!options_read(&usage, &argc, argv, &code))
         return code;
     if (argc > 2)
