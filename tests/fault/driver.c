@@ -1,11 +1,13 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * The self-test of a device whose driver crashes, hangs, refuses or computes wrongly: by the real quern-qualify, on which
- * tests/layer does that. Arguments: the programs helper (which leaves out checks), quern-qualify and quern, and "every". */
+ * tests/layer does that. Arguments: the programs helper (which leaves out checks), quern-qualify and quern, a CLBlast that is
+ * wrong or "", and "every". */
 #include "device/qualify.h"
 #include "layer.h"
 #include "test.h"
 
+#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,7 @@
 #define SIMPLE "long row_a, long column_a, long row_b"
 
 static const struct layer *layer;
-static const char *reason, *tool;
+static const char *reason, *tool, *wrong_blas;
 static char folder[64], log_path[80], store[80];
 static char seen[1 << 16];   /* the checks that failed, "name=result(text) " each */
 static char passed[1 << 16]; /* those of an algorithm that did not, "name " each */
@@ -312,6 +314,41 @@ static void first_use(void)
     qn_context_destroy(&ctx);
 }
 
+/* CLBlast with the parameters that it computes wrongly is left out; with ours it passes the same check. */
+static void blas_is_left_out(void)
+{
+    static const char only[] = "opened|matmul/clblast: a large product|matmul/simple: 7x17x13";
+    char link[100], *wrong = realpath(wrong_blas, NULL);
+    qn_verdict v;
+    Dl_info real;
+    void *library = wrong ? dlopen("libclblast.so.1", RTLD_NOW | RTLD_LOCAL) : NULL, *symbol;
+
+    if (!ready())
+        goto done;
+    if (!library || !(symbol = dlsym(library, "CLBlastSgemmWithTempBuffer")) || !dladdr(symbol, &real)) {
+        test_skip("CLBlast is not installed");
+        goto done;
+    }
+    if (qualify(&v, "", only, 0)) {
+        CHECK_STR(seen, "");
+        CHECK_INT(v.passed, 3);
+    }
+    snprintf(link, sizeof(link), "%s/libclblast.so.1", folder);
+    CHECK_INT(symlink(wrong, link), 0);
+    setenv("CLBLAST_REAL", real.dli_fname, 1);
+    setenv("LD_LIBRARY_PATH", folder, 1);
+    if (qualify(&v, "", only, 0)) {
+        CHECK_STR(v.algorithms, "matmul/clblast");
+        if (strstr(seen, "matmul/clblast: a large product=1(element ") != seen)
+            test_fail(__FILE__, __LINE__, "told %s", seen);
+    }
+    unsetenv("LD_LIBRARY_PATH");
+done:
+    if (library)
+        dlclose(library);
+    free(wrong);
+}
+
 static void run_faults(const struct fault *fault, size_t n)
 {
     char name[100];
@@ -326,9 +363,10 @@ int main(int argc, char **argv)
 {
     char command[100];
 
-    if (argc < 4)
+    if (argc < 5)
         return EXIT_FAILURE;
     tool = argv[3];
+    wrong_blas = argv[4];
     layer = layer_open(&reason);
     snprintf(folder, sizeof(folder), "/tmp/quern-driver-XXXXXX");
     if (!mkdtemp(folder))
@@ -342,15 +380,16 @@ int main(int argc, char **argv)
     setenv("QUERN_DEVICE", "0:0", 0);
     setenv("QUERN_QUIRKS", "no_binaries", 0); /* the layer goes by sources */
     unsetenv("QUERN_QUALIFY");
-    if (argc > 4) {
+    if (argc > 5) {
         run_faults(slow_faults, QNI_COUNT(slow_faults));
         test_run("driver: a sound one passes every check", all_pass);
         test_run("driver: one that is wrong everywhere fails every algorithm", all_can_fail);
     } else {
-        run_faults(quick_faults, QNI_COUNT(quick_faults));
+run_faults(quick_faults, QNI_COUNT(quick_faults));
         test_run("driver: an algorithm that is wrong is left out, and a model trains right", trains_without);
         test_run("driver: a device that cannot compute is not chosen", is_not_chosen);
         test_run("driver: before the first use", first_use);
+        test_run("driver: a CLBlast whose tiles are computed wrongly is left out", blas_is_left_out);
     }
     snprintf(command, sizeof(command), "rm -rf '%s'", folder);
     CHECK_INT(system(command), 0);
