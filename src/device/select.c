@@ -37,16 +37,20 @@ static qn_status get_platforms(cl_platform_id **out, cl_uint *count, qn_context 
     return QN_OK;
 }
 
+/* Many platforms have no device on most machines; a fault is a warning. */
 static void warn_platform(qn_context *ctx, const struct qni_cl *cl, cl_platform_id platform, cl_int error)
 {
+    qn_log_level level = error == CL_DEVICE_NOT_FOUND ? QN_LOG_INFO : QN_LOG_WARNING;
     char name[128] = "";
     const char *hint = "";
 
     if (cl->GetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof(name) - 1, name, NULL))
         snprintf(name, sizeof(name), "without a name");
-    if (!strcmp(name, "Portable Computing Language"))
+    if (!strcmp(name, "Portable Computing Language")) {
         hint = " (PoCL does so when it cannot write its cache: see POCL_CACHE_DIR)";
-    qni_log(ctx, QN_LOG_WARNING, "OpenCL platform %s shows no device: %s%s", name, qni_cl_error_name(error), hint);
+        level = QN_LOG_WARNING;
+    }
+    qni_log(ctx, level, "OpenCL platform %s shows no device: %s%s", name, qni_cl_error_name(error), hint);
 }
 
 static qn_device_type info_type(cl_device_type type)

@@ -14,15 +14,14 @@ static const char *tool;
 static char **drivers;
 static int driver_count;
 static char folder[64];
-static char warnings[4000];
+static char logged[4000];
 
 static void keep_line(void *user, qn_log_level level, const char *line)
 {
-    size_t used = strlen(warnings);
+    size_t used = strlen(logged);
 
     (void)user;
-    if (level == QN_LOG_WARNING)
-        snprintf(warnings + used, sizeof(warnings) - used, "%s\n", line);
+    snprintf(logged + used, sizeof(logged) - used, "\n%s%s", level == QN_LOG_WARNING ? "warning: " : "", line);
 }
 
 static bool write_file(const char *name, const char *text)
@@ -84,8 +83,8 @@ static void survives(void)
     CHECK_INT(sound, 1);
     CHECK_INT(n, 3); /* the mute one, the one with the long name, and PoCL */
     CHECK_INT(endless, 1);
-    CHECK(strstr(warnings, "Fake shows no device: CL_DEVICE_NOT_FOUND"));
-    CHECK(strstr(warnings, "Fake shows no device: CL_OUT_OF_HOST_MEMORY"));
+    CHECK(strstr(logged, "\nOpenCL platform Fake shows no device: CL_DEVICE_NOT_FOUND"));
+    CHECK(strstr(logged, "\nwarning: OpenCL platform Fake shows no device: CL_OUT_OF_HOST_MEMORY"));
     qn_device_list_free(&list, ctx);
     CHECK_OK(qn_device_open(&dev, ctx, NULL));
     CHECK_OK(qn_device_finish(dev));

@@ -160,11 +160,12 @@ static void failures(void)
                { "bench cnn --device nonesuch", 3, "nonesuch" },
                { "predict /nonexistent.qn --data digits", 1, "/nonexistent.qn" },
                { "train mlp --data digits --resume /nonexistent.qn", 1, "/nonexistent.qn" },
+               { "train mlp --data nothing", 1, "no data are called nothing: see quern train --help" },
                { "train mlp --data digits --save /nonexistent/a.qn", 1, "/nonexistent/a.qn: nothing can be saved there" },
                { "train mlp --data digits --save /tmp", 1, "Is a directory" },
                { "train mlp --data digits --save /tmp/", 1, "Is a directory" },
            },
-           13);
+           14);
     command_run(&r, line("train cnn --data csv:%s%s", file("bad.csv"), ""), 1);
     CHECK(strstr(r.err, "QN_E_FORMAT"));
     command_free(&r);

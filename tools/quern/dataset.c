@@ -31,11 +31,7 @@ static qn_status open_named(qn_dataset **out, qn_context *ctx, const struct data
 {
     char name[64];
 
-    int n = snprintf(name, sizeof(name), "%s:%s", o->name, part);
-
-    if (n < 0 || (size_t)n >= sizeof(name))
-        return fail(QN_E_ARG, "no data set is called %.100s: see quern train --help",
-                    o->name);
+    snprintf(name, sizeof(name), "%s:%s", o->name, part);
     return qn_dataset_open(out, name, &(qn_dataset_opt){ .context = ctx, .data_dir = o->dir });
 }
 
@@ -278,10 +274,12 @@ qn_status dataset_open(struct dataset *out, qn_context *ctx, const struct task *
     qn_status st;
 
     *out = (struct dataset){ .ctx = ctx };
-    if (source && !o->name[prefix(source)])
+    if (!source)
+        st = fail(QN_E_ARG, "no data are called %.100s: see quern train --help", o->name);
+    else if (!o->name[prefix(source)])
         st = fail(QN_E_ARG, "%.100s needs a file's name behind it", o->name);
     else
-        st = source ? source->open(out, t, o, train) : open_parts(out, t, o, train);
+        st = source->open(out, t, o, train);
     if (out->skipped)
         fprintf(stderr, "quern: %lld skipped\n", (long long)out->skipped);
     if (!st)

@@ -141,10 +141,12 @@ static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qn
     json_array_end(&j);
 }
 
+/* user: bool, are the devices being listed? Then a platform without any is worth a line too. */
 static void warn(void *user, qn_log_level level, const char *line)
 {
-    (void)user;
-    if (level == QN_LOG_WARNING)
+    const bool *listing = user;
+
+    if (level >= (*listing ? QN_LOG_INFO : QN_LOG_WARNING))
         fprintf(stderr, "quern devices: %s\n", line);
 }
 
@@ -210,10 +212,11 @@ static int list(const struct wanted *w)
     const struct qni_cl *cl = NULL;
     struct qni_found *found = NULL;
     size_t count = 0, chosen = 0;
-    bool usable = false;
+    bool usable = false, listing = true;
 
-    if (!(st = qn_context_create(&ctx, &(qn_context_opt){ .log = warn })) && !(st = qni_cl_get(&cl, ctx)) &&
-        !(st = qni_device_find(&found, &count, ctx, cl))) {
+    if (!(st = qn_context_create(&ctx, &(qn_context_opt){ .log = warn, .user = &listing })) &&
+        !(st = qni_cl_get(&cl, ctx)) && !(st = qni_device_find(&found, &count, ctx, cl))) {
+        listing = false;
         st = qni_device_choose(&chosen, ctx, found, count, w->select);
         if (w->measure) {
             failed = benchmark(ctx, found, count);
