@@ -2,6 +2,7 @@
  *
  * The CLBlast library of a user whose device got tiles that versions before 1.6.3 compute wrongly: all that the real one
  * ($CLBLAST_REAL) does, with GEMMK=1 and MWG twice NWG. */
+#define CL_TARGET_OPENCL_VERSION 120
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
