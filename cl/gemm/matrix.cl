@@ -20,20 +20,15 @@
 #include "common/types.clh"
 #include "common/vec.clh"
 #include "gemm/epilogue.clh"
+#include "gemm/matrix.clh"
 
 #define QN_ROW_A (QN_BM + QN_BANKS) /* floats of a tile's row in local memory */
 #define QN_ROW_B (QN_BN + QN_BANKS)
-#include "gemm/matrix.clh"
 #include "gemm/tile.clh"
 
 #define QN_ACROSS (QN_BN / QN_TN) /* waves side by side */
 #define QN_DOWN_TILE (QN_TM / QN_IM)
 #define QN_ACROSS_TILE (QN_TN / QN_IN)
-#if QN_PLAYED
-#define QN_EACH /* barriers once for each round of a loop take a CPU's compiler far too long */
-#else
-#define QN_EACH _Pragma("unroll")
-#endif
 
 /* The product of a pair of tiles: this wave's rows of A' and columns of B'. */
 static inline void QN_NAME(multiply_tiles)(float (*sum)[QN_ACROSS_TILE][QN_FC], __local const float *tile_a,
@@ -45,12 +40,12 @@ static inline void QN_NAME(multiply_tiles)(float (*sum)[QN_ACROSS_TILE][QN_FC], 
 
         QN_EACH
         for (int j = 0; j < QN_ACROSS_TILE; j++)
-            QN_NAME(part_load_b)(&b[j], tile_b + z * QN_ROW_B + j * QN_IN, lane);
+            QN_NAME(part_load_b)(&b[j], tile_b + z * QN_ROW_B + j * QN_IN, QN_ROW_B, 1, lane);
         QN_EACH
         for (int i = 0; i < QN_DOWN_TILE; i++) {
             struct QN_NAME(part_a) a;
 
-            QN_NAME(part_load_a)(&a, tile_a + z * QN_ROW_A + i * QN_IM, lane);
+            QN_NAME(part_load_a)(&a, tile_a + z * QN_ROW_A + i * QN_IM, 1, QN_ROW_A, lane);
             QN_EACH
             for (int j = 0; j < QN_ACROSS_TILE; j++)
                 QN_NAME(part_multiply)(sum[i][j], &a, &b[j], play, lane);

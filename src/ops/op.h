@@ -142,6 +142,18 @@ const struct qni_algo *qni_algo_choose(const struct qni_problem *p);
 const struct qni_algo *qni_algo_prefer(const struct qni_problem *p);
 /* Does it apply, and has the device's self-test nothing against it, or for one that is untried, something for it? */
 bool qni_algo_usable(const struct qni_problem *p, const struct qni_algo *a);
+/* May algorithm a use matrix instructions? Where the device has none, if it is the one that is asked for. */
+bool qni_matrix_usable(const struct qni_problem *p, const struct qni_algo *a);
+/* Whose it then uses, and whether they are played: the build parameters of gemm/matrix.clh. */
+static inline enum qni_matrix qni_matrix_of(const struct qni_caps *caps)
+{
+    return caps->matrix ? caps->matrix : QNI_MATRIX_NVIDIA;
+}
+static inline bool qni_matrix_is_played(const struct qni_caps *caps)
+{
+    return caps->matrix_played || !caps->matrix;
+}
+void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps);
 /* The algorithm of that name, or NULL. */
 const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name);
 

@@ -122,6 +122,21 @@ bool qni_algo_usable(const struct qni_problem *p, const struct qni_algo *a)
            (!a->untried || qni_caps_qualified(p->caps, p->op->name, a->name)) && a->applies(p);
 }
 
+bool qni_matrix_usable(const struct qni_problem *p, const struct qni_algo *a)
+{
+    const struct qni_caps *caps = p->caps;
+
+    if (!caps->matrix)
+        return forced(p) == a;
+    return caps->matrix != QNI_MATRIX_INTEL || caps->matrix_played || caps->subgroups;
+}
+
+void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps)
+{
+    qni_define(r, l, "QN_MATRIX", qni_matrix_of(caps));
+    qni_define(r, l, "QN_PLAYED", qni_matrix_is_played(caps));
+}
+
 const struct qni_algo *qni_algo_prefer(const struct qni_problem *p)
 {
     const struct qni_algo *want = forced(p), *any = NULL;

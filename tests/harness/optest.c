@@ -427,3 +427,33 @@ void optest_run(const struct optest_case *cases, size_t n)
     for (size_t i = 0; dev && i < n; i++)
         run_case(&cases[i], dev);
 }
+
+void optest_run_played(const struct optest_case *cases, size_t n)
+{
+    static const char *const makers[] = {
+        [QNI_MATRIX_NVIDIA] = "NVIDIA", [QNI_MATRIX_AMD] = "AMD", [QNI_MATRIX_INTEL] = "Intel"};
+    qn_device *dev = test_device();
+    const enum qni_matrix matrix = dev ? dev->caps.matrix : QNI_MATRIX_NONE;
+
+    for (int m = QNI_MATRIX_NVIDIA; dev && m <= QNI_MATRIX_INTEL; m++) {
+        dev->caps.matrix = (enum qni_matrix)m;
+        dev->caps.matrix_played = true;
+        for (size_t i = 0; i < n; i++) {
+            const struct qni_algo *const algos[] = {qni_algo_find(cases[i].op, "matrix"), NULL};
+            struct optest_case one = cases[i];
+            struct qni_op op = *one.op;
+            char name[160];
+
+            snprintf(name, sizeof(name), "as %s: %s", makers[m], one.name);
+            op.algos = algos;
+            one.name = name;
+            one.op = &op;
+            one.small_grad = false;
+            optest_run(&one, 1);
+        }
+    }
+    if (dev) {
+        dev->caps.matrix = matrix;
+        dev->caps.matrix_played = false;
+    }
+}

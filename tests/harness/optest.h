@@ -49,6 +49,9 @@ struct optest_case {
  * $QUERN_TEST_SMALL leaves out what an interpreter would take minutes for; $QUERN_DEBUG_ALLOC gives every tensor a
  * buffer of its own size instead of guard bands, for a checker that sees what leaves a buffer. */
 void optest_run(const struct optest_case *cases, size_t n);
+/* The same by the algorithm "matrix" alone, which plays each maker's matrix instructions, whatever the device:
+ * "op/matrix: as NVIDIA: name". Gradients by finite differences are left to optest_run. */
+void optest_run_played(const struct optest_case *cases, size_t n);
 
 /* Shorthand for a contiguous f32 / other operand. */
 struct qni_desc optest_f32(int rank, ...); /* dims as int */

@@ -304,40 +304,7 @@ static void epilogues(void (*run)(const struct optest_case *cases, size_t n))
     }
 }
 
-/* ---- matrix instructions: each maker's is played, whatever the device ---- */
-
-static struct qni_op matrix_op; /* the product, by that algorithm alone */
-
-/* A case as it is, and its name with the maker's. */
-static void played(const struct optest_case *cases, size_t n)
-{
-    static const char *const makers[] = {
-        [QNI_MATRIX_NVIDIA] = "NVIDIA", [QNI_MATRIX_AMD] = "AMD", [QNI_MATRIX_INTEL] = "Intel"};
-    static const struct qni_algo *const algos[] = {&qni_gemm_matrix, NULL};
-    qn_device *dev = test_device();
-    const enum qni_matrix matrix = dev ? dev->caps.matrix : QNI_MATRIX_NONE;
-
-    matrix_op = qni_op_matmul;
-    matrix_op.algos = algos;
-    for (int m = QNI_MATRIX_NVIDIA; dev && m <= QNI_MATRIX_INTEL; m++) {
-        dev->caps.matrix = (enum qni_matrix)m;
-        dev->caps.matrix_played = true;
-        for (size_t i = 0; i < n; i++) {
-            struct optest_case one = cases[i];
-            char name[160];
-
-            snprintf(name, sizeof(name), "as %s: %s", makers[m], one.name);
-            one.name = name;
-            one.op = &matrix_op;
-            one.small_grad = false;
-            optest_run(&one, 1);
-        }
-    }
-    if (dev) {
-        dev->caps.matrix = matrix;
-        dev->caps.matrix_played = false;
-    }
-}
+/* ---- matrix instructions ---- */
 
 static void few_played(void)
 {
@@ -354,7 +321,7 @@ static void few_played(void)
          .ref = ref},
     };
 
-    played(cases, QNI_COUNT(cases));
+    optest_run_played(cases, QNI_COUNT(cases));
 }
 
 /* It is off until the device has qualified, and for small products. */
@@ -433,9 +400,9 @@ static void huge(void)
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "played")) {
-        products(played);
-        batches(played);
-        epilogues(played);
+        products(optest_run_played);
+        batches(optest_run_played);
+        epilogues(optest_run_played);
         return test_end();
     }
     products(optest_run);

@@ -14,20 +14,10 @@ static const struct qni_gemm_tile tiles[][3] = {
     [QNI_MATRIX_INTEL] = {{64, 64, 16, 16, 256}, {32, 64, 16, 16, 128}, {32, 32, 16, 16, 64}},
 };
 
-static bool is_played(const struct qni_caps *caps)
-{
-    return caps->matrix_played || !caps->matrix;
-}
-
-static enum qni_matrix matrix_of(const struct qni_caps *caps)
-{
-    return caps->matrix ? caps->matrix : QNI_MATRIX_NVIDIA;
-}
-
 static const struct qni_gemm_tile *choose(struct qni_gemm_parts *parts, const struct qni_gemm *g,
                                           const struct qni_caps *caps)
 {
-    return qni_gemm_choose(parts, g, caps, tiles[matrix_of(caps)], QNI_COUNT(tiles[0]), DEPTH);
+    return qni_gemm_choose(parts, g, caps, tiles[qni_matrix_of(caps)], QNI_COUNT(tiles[0]), DEPTH);
 }
 
 static bool applies(const struct qni_problem *p)
@@ -38,9 +28,8 @@ static bool applies(const struct qni_problem *p)
     qni_gemm_numbers(&g, p);
     if (!qni_gemm_epilogue(p) || !qni_gemm_fits_int(&g) || caps->group_items < 64 || caps->local_bytes < 32 * 1024)
         return false;
-    if (is_played(caps))
-        return caps->matrix || strstr(caps->algo, "gemm=matrix");
-    return g.M >= SMALLEST && g.N >= SMALLEST && g.K >= SMALLEST && (caps->matrix != QNI_MATRIX_INTEL || caps->subgroups);
+    return qni_matrix_usable(p, &qni_gemm_matrix) &&
+           (qni_matrix_is_played(caps) || (g.M >= SMALLEST && g.N >= SMALLEST && g.K >= SMALLEST));
 }
 
 static void sizes(const struct qni_problem *p, struct qni_sizes *out)
@@ -67,8 +56,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
         return;
     t = choose(&parts, &g, p->caps);
     l = qni_launch_add(r, "gemm/matrix", "gemm");
-    qni_define(r, l, "QN_MATRIX", matrix_of(p->caps));
-    qni_define(r, l, "QN_PLAYED", is_played(p->caps));
+    qni_matrix_define(r, l, p->caps);
     qni_define(r, l, "QN_KT", DEPTH);
     qni_gemm_tile_launch(r, l, p, &g, &parts, t);
     qni_gemm_reduce(r, p, &g, &parts);
