@@ -43,10 +43,10 @@ static inline float4 QN_NAME(weights)(const struct QN_NAME(attn) *a, float4 s[4]
     return old;
 }
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_SUBGROUP __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(attention)(QN_ATTN_PARAMETERS, __global float *restrict y, long y0, __global float *restrict lse, long lse0)
 {
-    __local float4 x[QN_CHUNK * QN_XP], z[QN_CHUNK * QN_ZP];
+    __local float4 x[QN_X_SIZE], z[QN_Z_SIZE];
     __local uchar keep[QN_KEEP_FLAGS];
     const int tiles = (Tq + QN_ROWS - 1) / QN_ROWS, i0 = (int)(get_global_id(0) / QN_L0 % tiles) * QN_ROWS;
     const int rows = min(Tq - i0, QN_ROWS), first = (int)get_global_id(1) * QN_N * QN_CHUNK, i = i0 + 4 * QN_Y;
@@ -54,7 +54,8 @@ void QN_NAME(attention)(QN_ATTN_PARAMETERS, __global float *restrict y, long y0,
     const long b = get_global_id(0) / QN_L0 / tiles / Hq;
     const struct QN_NAME(attn) a = QN_ATTN_HEAD(b, h);
     const int last = QN_NAME(last_key)(&a, i0 + rows);
-    float4 m = (float4)(QN_UNSEEN), l = (float4)(0.0f), s[4], o[QN_N][4];
+    float4 m = (float4)(QN_UNSEEN), l = (float4)(0.0f), s[4];
+    QN_SUM o[QN_N][QN_SUMS];
 
     q += q0 + ((b * Tq + i0) * Hq + h) * QN_D;
     k += k0 + (b * Tk * Hkv + hk) * QN_D;
@@ -70,18 +71,12 @@ void QN_NAME(attention)(QN_ATTN_PARAMETERS, __global float *restrict y, long y0,
         QN_NAME(product)(s, x, z, q, (long)Hq * QN_D, rows, k + (long)j0 * Hkv * QN_D, (long)Hkv * QN_D, n, QN_D, scale);
         alpha = QN_NAME(weights)(&a, s, z, keep, &m, &l, i, j0 + 4 * QN_X);
         QN_NAME(put_weights)(x, s);
-#pragma unroll
-        for (int c = 0; c < QN_N; c++) {
-            o[c][0] *= alpha.s0;
-            o[c][1] *= alpha.s1;
-            o[c][2] *= alpha.s2;
-            o[c][3] *= alpha.s3;
-        }
+        QN_NAME(rescale)(o, x, alpha);
         QN_NAME(add)(o, x, z, v + (long)j0 * Hkv * QN_DV, (long)Hkv * QN_DV, n, QN_DV - first);
     }
     l = QN_NAME(over_columns)(l, z, false);
-    QN_NAME(put)(y + y0 + ((b * Tq + i0) * Hq + h) * QN_DV + first, (long)Hq * QN_DV, rows, QN_DV - first, o,
-                 l == 0.0f ? (float4)(0.0f) : 1.0f / l);
+    QN_NAME(rescale)(o, x, l == 0.0f ? (float4)(0.0f) : 1.0f / l);
+    QN_NAME(put)(y + y0 + ((b * Tq + i0) * Hq + h) * QN_DV + first, (long)Hq * QN_DV, rows, QN_DV - first, o);
     if (QN_X == 0 && first == 0) {
         const float4 t = l == 0.0f ? (float4)(0.0f) : m + log(l);
         const float value[4] = {t.s0, t.s1, t.s2, t.s3};

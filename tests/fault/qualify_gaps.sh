@@ -6,7 +6,7 @@
 # QUERN_ALGO: matrix instructions are played where there are none, but only for who asks.
 : "${OCL_ICD_VENDORS:=pocl.icd}"
 export OCL_ICD_VENDORS
-gaps=$(QUERN_ALGO=gemm=matrix "$1" --device "${QUERN_DEVICE:-0:0}" --only "no check" --gaps 3>/dev/null)
+gaps=$(QUERN_ALGO=gemm=matrix,attention=matrix "$1" --device "${QUERN_DEVICE:-0:0}" --only "no check" --gaps 3>/dev/null)
 code=$?
 if [ "$code" -eq 0 ] && [ -z "$gaps" ]; then
     echo "ok 1 - qualify: every algorithm has a check"

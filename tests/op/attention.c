@@ -1,5 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -300,9 +301,54 @@ static const struct optest_case others[] = {
     GRAD("windows across tiles", 1, 300, 300, 1, 1, 8, 8, 0, ATTR(.causal = 1, .window = 33)),
 };
 
+/* Forwards alone: a build takes PoCL seconds. */
+static const struct optest_case played[] = {
+    CASE("tiles of everything, two chunks", 1, 70, 140, 2, 1, 33, 35, ALL,
+         ATTR(.causal = 1, .window = 70, .softcap = 3, .rate = 0.2f, .stream = 3)),
+};
+
+/* Matrix instructions are off until the device has qualified, each operation by itself. */
+static void untried(void)
+{
+    const struct qni_desc in[QNI_ATTN_INPUTS] = {TENSORS(2, 256, 256, 2, 2, 64, 64, false)};
+    struct qni_caps caps = test_device()->caps;
+    struct qni_problem p;
+
+    caps.shape = QNI_GPU_SHAPED;
+    caps.group_items = 256;
+    caps.matrix = QNI_MATRIX_NVIDIA;
+    caps.qualified[0] = caps.left_out[0] = caps.algo[0] = '\0';
+    if (!CHECK_OK(qni_problem_init(&p, &qni_op_attention, ATTR(0), in, QNI_ATTN_INPUTS, ALL)))
+        return;
+    p.caps = &caps;
+    CHECK(qni_attn_matrix.applies(&p) && qni_algo_choose(&p) == &qni_attn_group);
+    snprintf(caps.qualified, sizeof(caps.qualified), "attention_grad/matrix matmul/matrix ");
+    CHECK(qni_algo_choose(&p) == &qni_attn_group);
+    snprintf(caps.qualified, sizeof(caps.qualified), "attention/matrix ");
+    CHECK(qni_algo_choose(&p) == &qni_attn_matrix);
+    caps.matrix = QNI_MATRIX_INTEL;
+    caps.subgroups = false;
+    CHECK(!qni_attn_matrix.applies(&p) && qni_algo_choose(&p) == &qni_attn_group);
+    caps.matrix = QNI_MATRIX_NONE;
+    CHECK(!qni_attn_matrix.applies(&p) && qni_algo_choose(&p) == &qni_attn_group);
+    snprintf(caps.algo, sizeof(caps.algo), "attention=matrix");
+    CHECK(qni_attn_matrix.applies(&p) && qni_algo_choose(&p) == &qni_attn_matrix);
+    caps.local_bytes = 31 * 1024;
+    CHECK(!qni_attn_matrix.applies(&p));
+}
+
+/* "all": every case. "played": every case as each maker's matrix instructions do it. */
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "played")) {
+        optest_run_played(few, QNI_COUNT(few));
+        optest_run_played(others, QNI_COUNT(others));
+        return test_end();
+    }
     optest_run(few, QNI_COUNT(few));
+    optest_run_played(played, QNI_COUNT(played));
+    if (test_device())
+        test_run("attention: an untried algorithm is off", untried);
     if (argc > 1 && strcmp(argv[1], "all") == 0)
         optest_run(others, QNI_COUNT(others));
     return test_end();

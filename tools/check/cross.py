@@ -31,6 +31,7 @@ HEADER = ["-Xclang", "-finclude-default-header"]
 # Which functions and arguments a unit uses depends on its parameters.
 UNUSED = ["-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-but-set-parameter"]
 BENCH = ["gemm", "conv", "cnn", "convstack", "attention", "lstm", "bigru", "lstm512", "gpt"]
+PLAYED = ": wide"  # of attention's cases with matrix instructions, both ways: most are in no quick test
 MOST_PRIVATE = 64  # bytes; a few builtins keep a table of their own
 SPILLING = ["dg2", "pvc"]  # these have fewer registers than some tiles want: what spills may not become more
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cross-table.txt")
@@ -246,6 +247,7 @@ def write_units(build, folder, device):
     """Every algorithm is run by its tests, and every unit asked for on the way. That tests fail is to be expected."""
     tests = ["meson", "test", "-C", build, "--no-rebuild", "--suite", "op", "--suite", "grad", "--suite", "train",
              "--no-suite", "slow", "--timeout-multiplier", "4", "--logbase", "testlog-cross"]
+    played = [os.path.join(build, "tests/op_attention"), "played"]
     bench = [os.path.join(build, "tools/quern/quern"), "bench", *BENCH, "--runs", "1", "--seconds", "0"]
     with tempfile.TemporaryDirectory() as store:
         environment = dict(os.environ, QUERN_DUMP_UNITS=folder, QUERN_CACHE=store, QUERN_QUALIFY="never",
@@ -254,6 +256,9 @@ def write_units(build, folder, device):
             environment["LAYER_GPU"] = DEVICES[device]
         for words in [bench] if device in BENCH_ALONE else [bench, tests]:
             subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if not DEVICES[device]:
+            subprocess.run(played, env=dict(environment, QUERN_TEST=PLAYED), stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
 
 
 def read_units(folder):

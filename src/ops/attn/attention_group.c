@@ -7,9 +7,10 @@
 #define MOST_ITEMS  128
 #define LEAST_ITEMS 64
 #define CHUNK       32 /* QN_CHUNK */
-/* Of a result in registers: the gradient of keys has two results. */
-#define MOST_CHUNKS      4
-#define MOST_GRAD_CHUNKS 2
+
+static const struct qni_attn_groups groups = {
+    .source = "attn/attention_group", .grad_source = "attn/attention_group_grad", .chunks = 4, .grad_chunks = 2,
+};
 
 static int64_t items_of(const struct qni_problem *p)
 {
@@ -22,11 +23,17 @@ static int64_t rows_of(const struct qni_problem *p)
     return items_of(p) / 2;
 }
 
+bool qni_attn_group_applies(const struct qni_problem *p, int64_t local_bytes)
+{
+    return qni_epilogue_empty(&p->epilogue) && p->caps->group_items >= LEAST_ITEMS &&
+           (int64_t)p->caps->local_bytes >= local_bytes;
+}
+
 static bool applies(const struct qni_problem *p)
 {
-    const int64_t rows = rows_of(p), local = ((rows / 4 + 1 + CHUNK / 4 + 1) * 16 + rows) * CHUNK;
+    const int64_t rows = rows_of(p);
 
-    return qni_epilogue_empty(&p->epilogue) && p->caps->group_items >= LEAST_ITEMS && (int64_t)p->caps->local_bytes >= local;
+    return qni_attn_group_applies(p, ((rows / 4 + 1 + CHUNK / 4 + 1) * 16 + rows) * CHUNK);
 }
 
 /* Tiles of `rows` rows of so many heads; and blocks of chunks of `size` elements. */
@@ -37,26 +44,41 @@ static void grid(const struct qni_problem *p, struct qni_recorder *r, struct qni
              (int64_t[]){ items_of(p), 1 });
 }
 
-static int64_t chunks_of(const struct qni_attn *n)
+static int64_t chunks_of(const struct qni_attn_groups *t, const struct qni_attn *n)
 {
-    return QNI_MIN(qni_ceil_div(n->Dv, CHUNK), MOST_CHUNKS);
+    return QNI_MIN(qni_ceil_div(n->Dv, CHUNK), t->chunks);
 }
 
 /* Softcap and dropout together take the registers of a chunk. */
-static int64_t grad_chunks_of(const struct qni_problem *p, const struct qni_attn *n)
+static int64_t grad_chunks_of(const struct qni_attn_groups *t, const struct qni_problem *p, const struct qni_attn *n)
 {
-    const struct qni_attention *t = p->attr;
-    const int64_t most = t->softcap > 0 && t->rate > 0 ? 1 : MOST_GRAD_CHUNKS;
+    const struct qni_attention *a = p->attr;
+    const int64_t most = a->softcap > 0 && a->rate > 0 ? 1 : t->grad_chunks;
 
     return QNI_MIN(qni_ceil_div(QNI_MAX(n->D, n->Dv), CHUNK), most);
 }
 
-static void sizes(const struct qni_problem *p, struct qni_sizes *out)
+/* A launch with the arguments that all have; N: QN_N. */
+static struct qni_launch *begin(const struct qni_attn_groups *t, const struct qni_problem *p, struct qni_recorder *r,
+                                const struct qni_attn *n, const char *source, const char *kernel, int64_t N)
+{
+    struct qni_launch *l = qni_launch_add(r, source, kernel);
+
+    if (t->matrix)
+        qni_matrix_define(r, l, p->caps);
+    else
+        qni_define(r, l, "QN_MATRIX", 0);
+    qni_define(r, l, "QN_N", N);
+    qni_attn_arguments(r, l, p, n);
+    return l;
+}
+
+void qni_attn_group_sizes(const struct qni_problem *p, struct qni_sizes *out)
 {
     out->scratch = (size_t)qni_attn_spare(p) * sizeof(float);
 }
 
-static void emit(const struct qni_problem *p, struct qni_recorder *r)
+void qni_attn_group_emit(const struct qni_problem *p, struct qni_recorder *r, const struct qni_attn_groups *t)
 {
     struct qni_launch *l;
     struct qni_attn n;
@@ -64,13 +86,16 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_attn_numbers(&n, p);
     if (!n.B || !n.Hq || !n.Tq)
         return;
-    l = qni_launch_add(r, "attn/attention_group", "attention");
-    qni_define(r, l, "QN_N", chunks_of(&n));
-    qni_attn_arguments(r, l, p, &n);
+    l = begin(t, p, r, &n, t->source, "attention", chunks_of(t, &n));
     qni_attn_out(r, l, p, 0, 0);
     qni_attn_out(r, l, p, 1, 0);
-    grid(p, r, l, n.Tq, n.B * n.Hq, n.Dv, chunks_of(&n));
+    grid(p, r, l, n.Tq, n.B * n.Hq, n.Dv, chunks_of(t, &n));
     qni_work(l, qni_attn_flops(p, &n, 2), 0);
+}
+
+static void emit(const struct qni_problem *p, struct qni_recorder *r)
+{
+    qni_attn_group_emit(p, r, &groups);
 }
 
 /* ---- gradient ---- */
@@ -81,7 +106,7 @@ static int64_t delta_elements(const struct qni_attn *n)
     return qni_round_up(n->B * n->Hq * n->Tq, 64);
 }
 
-static void sizes_grad(const struct qni_problem *p, struct qni_sizes *out)
+void qni_attn_group_sizes_grad(const struct qni_problem *p, struct qni_sizes *out)
 {
     struct qni_attn n;
 
@@ -89,46 +114,43 @@ static void sizes_grad(const struct qni_problem *p, struct qni_sizes *out)
     out->scratch = (size_t)(delta_elements(&n) + qni_attn_spare(p)) * sizeof(float);
 }
 
-static struct qni_launch *begin_grad(const struct qni_problem *p, struct qni_recorder *r, const struct qni_attn *n,
-                                     const char *kernel)
-{
-    struct qni_launch *l = qni_launch_add(r, "attn/attention_group_grad", kernel);
-
-    qni_define(r, l, "QN_N", grad_chunks_of(p, n));
-    qni_attn_arguments(r, l, p, n);
-    return l;
-}
-
-static void emit_grad(const struct qni_problem *p, struct qni_recorder *r)
+void qni_attn_group_emit_grad(const struct qni_problem *p, struct qni_recorder *r, const struct qni_attn_groups *t)
 {
     struct qni_launch *l;
     struct qni_attn n;
+    int64_t chunks;
 
     qni_attn_numbers(&n, p);
+    chunks = grad_chunks_of(t, p, &n);
     if (n.B && n.Tq) {
-        l = begin_grad(p, r, &n, "attention_grad_queries");
+        l = begin(t, p, r, &n, t->grad_source, "attention_grad_queries", chunks);
         for (int i = QNI_ATTN_Y; i <= QNI_ATTN_DY; i++)
             qni_in(r, l, i, QN_F32);
         qni_scratch(r, l, QN_F32, 0);
         qni_attn_out(r, l, p, 0, delta_elements(&n));
-        grid(p, r, l, n.Tq, n.B * n.Hq, n.D, grad_chunks_of(p, &n));
+        grid(p, r, l, n.Tq, n.B * n.Hq, n.D, chunks);
         qni_work(l, qni_attn_flops(p, &n, 3), 0);
     }
     if (n.B && n.Tk && (p->unwanted & 6) != 6) {
-        l = begin_grad(p, r, &n, "attention_grad_keys");
+        l = begin(t, p, r, &n, t->grad_source, "attention_grad_keys", chunks);
         qni_in(r, l, QNI_ATTN_LSE, QN_F32);
         qni_in(r, l, QNI_ATTN_DY, QN_F32);
         qni_scratch(r, l, QN_F32, 0);
         qni_attn_out(r, l, p, 1, delta_elements(&n));
         qni_attn_out(r, l, p, 2, delta_elements(&n));
-        grid(p, r, l, n.Tk, n.B * n.Hkv, QNI_MAX(n.D, n.Dv), grad_chunks_of(p, &n));
+        grid(p, r, l, n.Tk, n.B * n.Hkv, QNI_MAX(n.D, n.Dv), chunks);
         qni_work(l, qni_attn_flops(p, &n, 4), 0);
     }
 }
 
+static void emit_grad(const struct qni_problem *p, struct qni_recorder *r)
+{
+    qni_attn_group_emit_grad(p, r, &groups);
+}
+
 const struct qni_algo qni_attn_group = {
-    .name = "group", .applies = applies, .sizes = sizes, .emit = emit, .gpu = true, .cpu = true
+    .name = "group", .applies = applies, .sizes = qni_attn_group_sizes, .emit = emit, .gpu = true, .cpu = true
 };
 const struct qni_algo qni_attn_group_grad = {
-    .name = "group", .applies = applies, .sizes = sizes_grad, .emit = emit_grad, .gpu = true, .cpu = true
+    .name = "group", .applies = applies, .sizes = qni_attn_group_sizes_grad, .emit = emit_grad, .gpu = true, .cpu = true
 };

@@ -43,8 +43,8 @@ enum qni_attn_in {
 extern const struct qni_op qni_op_attention;      /* -> y, lse */
 extern const struct qni_op qni_op_attention_grad; /* -> dq, dk, dv */
 
-extern const struct qni_algo qni_attn_tile, qni_attn_tile_grad, qni_attn_group, qni_attn_group_grad, qni_attn_plain,
-    qni_attn_plain_grad;
+extern const struct qni_algo qni_attn_tile, qni_attn_tile_grad, qni_attn_matrix, qni_attn_matrix_grad, qni_attn_group,
+    qni_attn_group_grad, qni_attn_plain, qni_attn_plain_grad;
 
 struct qni_attn {
     int64_t B, Tq, Tk, Hq, Hkv, D, Dv;
@@ -63,6 +63,20 @@ void qni_attn_arguments(struct qni_recorder *r, struct qni_launch *l, const stru
 void qni_attn_out(struct qni_recorder *r, struct qni_launch *l, const struct qni_problem *p, int o, int64_t spare);
 /* Elements of the outputs that nobody wants: the scratch that qni_attn_out needs from `spare` on. */
 int64_t qni_attn_spare(const struct qni_problem *p);
+/* Of attention_group.c, which attention_matrix.c shares: how its work-groups are, and the sources of their kernels. */
+struct qni_attn_groups {
+    const char *source, *grad_source;
+    /* Chunks of a result in registers at most: the gradient of keys has two results. */
+    int64_t chunks, grad_chunks;
+    bool matrix; /* the kernels take the parameters of matrix instructions */
+};
+
+/* Are work-groups and local memory large enough? */
+bool qni_attn_group_applies(const struct qni_problem *p, int64_t local_bytes);
+void qni_attn_group_sizes(const struct qni_problem *p, struct qni_sizes *out);
+void qni_attn_group_sizes_grad(const struct qni_problem *p, struct qni_sizes *out);
+void qni_attn_group_emit(const struct qni_problem *p, struct qni_recorder *r, const struct qni_attn_groups *t);
+void qni_attn_group_emit_grad(const struct qni_problem *p, struct qni_recorder *r, const struct qni_attn_groups *t);
 /* Multiply-adds of one score over all that are seen, times 2: for profiles. */
 uint64_t qni_attn_flops(const struct qni_problem *p, const struct qni_attn *n, int64_t products);
 
