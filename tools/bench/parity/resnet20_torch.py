@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, relu
 
-BATCH, RATE, DECAY = 128, 0.1, 1e-4
+BATCH, RATE, DECAY = 128, 0.1, 2.5e-4
 
 
 class Block(nn.Module):
