@@ -457,3 +457,14 @@ void optest_run_played(const struct optest_case *cases, size_t n)
         dev->caps.matrix_played = false;
     }
 }
+
+struct qni_caps optest_matrix_caps(void)
+{
+    struct qni_caps caps = test_device()->caps;
+
+    caps.shape = QNI_GPU_SHAPED;
+    caps.group_items = 256;
+    caps.matrix = QNI_MATRIX_NVIDIA;
+    caps.qualified[0] = caps.left_out[0] = caps.algo[0] = '\0';
+    return caps;
+}

@@ -52,6 +52,8 @@ void optest_run(const struct optest_case *cases, size_t n);
 /* The same by the algorithm "matrix" alone, which plays each maker's matrix instructions, whatever the device:
  * "op/matrix: as NVIDIA: name". Gradients by finite differences are left to optest_run. */
 void optest_run_played(const struct optest_case *cases, size_t n);
+/* The test device's, as a GPU's with NVIDIA's matrix instructions that was never tested, for what is chosen by them. */
+struct qni_caps optest_matrix_caps(void);
 
 /* Shorthand for a contiguous f32 / other operand. */
 struct qni_desc optest_f32(int rank, ...); /* dims as int */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "harm.h"
 #include "layer.h"
 
@@ -583,13 +584,7 @@ CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info what, size_t bytes,
 
     if (what != CL_LAYER_API_VERSION && what != CL_LAYER_NAME)
         return CL_INVALID_VALUE;
-    if (to && bytes < size)
-        return CL_INVALID_VALUE;
-    if (to)
-        memcpy(to, from, size);
-    if (needed)
-        *needed = size;
-    return CL_SUCCESS;
+    return answer(from, size, bytes, to, needed);
 }
 
 CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint n, const cl_icd_dispatch *target, cl_uint *n_out,

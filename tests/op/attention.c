@@ -315,13 +315,9 @@ static const struct optest_case played[] = {
 static void untried(void)
 {
     const struct qni_desc in[QNI_ATTN_INPUTS] = {TENSORS(2, 256, 256, 2, 2, 64, 64, false)};
-    struct qni_caps caps = test_device()->caps;
+    struct qni_caps caps = optest_matrix_caps();
     struct qni_problem p;
 
-    caps.shape = QNI_GPU_SHAPED;
-    caps.group_items = 256;
-    caps.matrix = QNI_MATRIX_NVIDIA;
-    caps.qualified[0] = caps.left_out[0] = caps.algo[0] = '\0';
     if (!CHECK_OK(qni_problem_init(&p, &qni_op_attention, ATTR(0), in, QNI_ATTN_INPUTS, ALL)))
         return;
     p.caps = &caps;

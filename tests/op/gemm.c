@@ -329,13 +329,9 @@ static void untried(void)
 {
     const struct qni_matmul t = {0};
     struct qni_desc in[2] = {optest_f32(2, 256, 64), optest_f32(2, 64, 256)};
-    struct qni_caps caps = test_device()->caps;
+    struct qni_caps caps = optest_matrix_caps();
     struct qni_problem p;
 
-    caps.shape = QNI_GPU_SHAPED;
-    caps.group_items = 256;
-    caps.matrix = QNI_MATRIX_NVIDIA;
-    caps.qualified[0] = caps.left_out[0] = caps.algo[0] = '\0';
     if (!CHECK_OK(qni_problem_init(&p, &qni_op_matmul, &t, in, 2, 0)))
         return;
     p.caps = &caps;
