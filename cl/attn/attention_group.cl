@@ -43,15 +43,15 @@ static inline float4 QN_NAME(weights)(const struct QN_NAME(attn) *a, float4 s[4]
     return old;
 }
 
-__kernel QN_SUBGROUP __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(attention)(QN_ATTN_PARAMETERS, __global float *restrict y, long y0, __global float *restrict lse, long lse0)
 {
     __local float4 x[QN_X_SIZE], z[QN_Z_SIZE];
     __local uchar keep[QN_KEEP_FLAGS];
-    const int tiles = (Tq + QN_ROWS - 1) / QN_ROWS, i0 = (int)(get_global_id(0) / QN_L0 % tiles) * QN_ROWS;
-    const int rows = min(Tq - i0, QN_ROWS), first = (int)get_global_id(1) * QN_N * QN_CHUNK, i = i0 + 4 * QN_Y;
-    const int h = (int)(get_global_id(0) / QN_L0 / tiles % Hq), hk = h / (Hq / Hkv);
-    const long b = get_global_id(0) / QN_L0 / tiles / Hq;
+    const int tiles = (Tq + QN_ROWS - 1) / QN_ROWS, i0 = (int)(QN_BLOCK(0, QN_L0) % tiles) * QN_ROWS;
+    const int rows = min(Tq - i0, QN_ROWS), first = (int)QN_BLOCK(1, 1) * QN_N * QN_CHUNK, i = i0 + 4 * QN_Y;
+    const int h = (int)(QN_BLOCK(0, QN_L0) / tiles % Hq), hk = h / (Hq / Hkv);
+    const long b = QN_BLOCK(0, QN_L0) / tiles / Hq;
     const struct QN_NAME(attn) a = QN_ATTN_HEAD(b, h);
     const int last = QN_NAME(last_key)(&a, i0 + rows);
     float4 m = (float4)(QN_UNSEEN), l = (float4)(0.0f), s[4];

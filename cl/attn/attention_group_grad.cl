@@ -9,7 +9,7 @@
  * Local size QN_L0, 1. Build parameters: those of attn/group.clh. */
 #include "attn/group.clh"
 
-__kernel QN_SUBGROUP __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(attention_grad_queries)(QN_ATTN_PARAMETERS, __global const float *restrict y, long y0,
                                      __global const float *restrict lse, long lse0, __global const float *restrict dy,
                                      long dy0, __global float *restrict delta, long delta0, __global float *restrict dq,
@@ -17,10 +17,10 @@ void QN_NAME(attention_grad_queries)(QN_ATTN_PARAMETERS, __global const float *r
 {
     __local float4 x[QN_X_SIZE], z[QN_Z_SIZE];
     __local uchar keep[QN_KEEP_FLAGS];
-    const int tiles = (Tq + QN_ROWS - 1) / QN_ROWS, i0 = (int)(get_global_id(0) / QN_L0 % tiles) * QN_ROWS;
-    const int rows = min(Tq - i0, QN_ROWS), first = (int)get_global_id(1) * QN_N * QN_CHUNK;
-    const int h = (int)(get_global_id(0) / QN_L0 / tiles % Hq), hk = h / (Hq / Hkv);
-    const long b = get_global_id(0) / QN_L0 / tiles / Hq;
+    const int tiles = (Tq + QN_ROWS - 1) / QN_ROWS, i0 = (int)(QN_BLOCK(0, QN_L0) % tiles) * QN_ROWS;
+    const int rows = min(Tq - i0, QN_ROWS), first = (int)QN_BLOCK(1, 1) * QN_N * QN_CHUNK;
+    const int h = (int)(QN_BLOCK(0, QN_L0) / tiles % Hq), hk = h / (Hq / Hkv);
+    const long b = QN_BLOCK(0, QN_L0) / tiles / Hq;
     const struct QN_NAME(attn) a = QN_ATTN_HEAD(b, h);
     const int last = QN_NAME(last_key)(&a, i0 + rows);
     float d[4], e[4];
@@ -84,17 +84,18 @@ void QN_NAME(attention_grad_queries)(QN_ATTN_PARAMETERS, __global const float *r
     QN_NAME(put)(dq + dq0 + ((b * Tq + i0) * Hq + h) * QN_D + first, (long)Hq * QN_D, rows, QN_D - first, o);
 }
 
-__kernel QN_SUBGROUP __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+#if !QN_SIMD || QN_N == 1 /* two results of more chunks would not leave enough registers there */
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(attention_grad_keys)(QN_ATTN_PARAMETERS, __global const float *restrict lse, long lse0,
                                   __global const float *restrict dy, long dy0, __global const float *restrict delta,
                                   long delta0, __global float *restrict dk, long dk0, __global float *restrict dv, long dv0)
 {
     __local float4 x[QN_X_SIZE], z[QN_Z_SIZE];
     __local uchar keep[QN_KEEP_FLAGS];
-    const int tiles = (Tk + QN_ROWS - 1) / QN_ROWS, j0 = (int)(get_global_id(0) / QN_L0 % tiles) * QN_ROWS;
-    const int rows = min(Tk - j0, QN_ROWS), first = (int)get_global_id(1) * QN_N * QN_CHUNK, group = Hq / Hkv;
-    const int hk = (int)(get_global_id(0) / QN_L0 / tiles % Hkv);
-    const long b = get_global_id(0) / QN_L0 / tiles / Hkv;
+    const int tiles = (Tk + QN_ROWS - 1) / QN_ROWS, j0 = (int)(QN_BLOCK(0, QN_L0) % tiles) * QN_ROWS;
+    const int rows = min(Tk - j0, QN_ROWS), first = (int)QN_BLOCK(1, 1) * QN_N * QN_CHUNK, group = Hq / Hkv;
+    const int hk = (int)(QN_BLOCK(0, QN_L0) / tiles % Hkv);
+    const long b = QN_BLOCK(0, QN_L0) / tiles / Hkv;
     float4 s[4], dp[4];
     QN_SUM ok[QN_N][QN_SUMS], ov[QN_N][QN_SUMS];
 
@@ -149,3 +150,4 @@ void QN_NAME(attention_grad_keys)(QN_ATTN_PARAMETERS, __global const float *rest
     QN_NAME(put)(dk, (long)Hkv * QN_D, rows, QN_D - first, ok);
     QN_NAME(put)(dv, (long)Hkv * QN_DV, rows, QN_DV - first, ov);
 }
+#endif

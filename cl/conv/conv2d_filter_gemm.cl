@@ -13,6 +13,7 @@
  * Grid: blocks of k; blocks of rows; groups times parts. Local size: QN_G * QN_G.
  * Build parameters: QN_DTYPE; QN_G, QN_TM, QN_TN. */
 #include "common/types.clh"
+#include "common/narrow.clh"
 
 #if !defined(QN_G) || !defined(QN_TM) || !defined(QN_TN)
 #error "QN_G, QN_TM and QN_TN are required"
@@ -20,16 +21,16 @@
 #define QN_M (QN_G * QN_TM)
 #define QN_N (QN_G * QN_TN)
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_filter_gemm)(
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_filter_gemm)(
     __global const QN_T *restrict x, long x0, __global const QN_T *restrict dy, long dy0,
     __global float *restrict partial, long partial0, int N, int H, int W, int C, int P, int Q, int K, int R, int S,
     int stride_h, int stride_w, int dilation_h, int dilation_w, int top, int left, int groups, int parts)
 {
     __local float xs[QN_G * QN_M], gs[QN_G * QN_N];
     const int group_c = C / groups, group_k = K / groups, count = R * S * group_c;
-    const int group = (int)get_global_id(2) % groups, part = (int)get_global_id(2) / groups;
+    const int group = (int)QN_BLOCK(2, 1) % groups, part = (int)QN_BLOCK(2, 1) / groups;
     const int id = (int)get_local_id(0), lane = id % QN_G, line = id / QN_G;
-    const int k0 = (int)(get_global_id(0) / (QN_G * QN_G)) * QN_N, m0 = (int)get_global_id(1) * QN_M;
+    const int k0 = (int)QN_BLOCK(0, QN_G * QN_G) * QN_N, m0 = (int)QN_BLOCK(1, 1) * QN_M;
     const long pixels = (long)N * P * Q;
     const int first = (int)(pixels * part / parts), last = (int)(pixels * (part + 1) / parts);
     int q = (first + line) % Q, p = (first + line) / Q % P, n = (first + line) / Q / P; /* the pixel this one loads */

@@ -16,6 +16,7 @@
  * Build parameters: QN_DTYPE; QN_G, QN_TM, QN_TN; QN_BACKWARD, QN_BIAS, QN_RESIDUAL 0 or 1; QN_ACT, QN_ACT_GRAD see
  * common/act.clh. */
 #include "common/types.clh"
+#include "common/narrow.clh"
 
 #if !defined(QN_G) || !defined(QN_TM) || !defined(QN_TN) || !defined(QN_BACKWARD)
 #error "QN_G, QN_TM, QN_TN and QN_BACKWARD are required"
@@ -29,7 +30,7 @@
 #include "common/act.clh"
 #include "conv/phase.clh"
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_gemm)(
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_gemm)(
     __global const QN_T *restrict x, long x0, __global const QN_T *restrict w, long w0, __global QN_T *restrict y, long y0,
     __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual, long residual0,
     __global const QN_T *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int K, int R, int S, int stride_h,
@@ -37,13 +38,13 @@ __kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME
 {
     __local float xs[QN_G * (QN_M + 1)], fs[QN_G * (QN_N + 1)];
     const int group_c = C / groups, group_k = K / groups;
-    const int group = (int)get_global_id(2) % groups, phase = (int)get_global_id(2) / groups;
+    const int group = (int)QN_BLOCK(2, 1) % groups, phase = (int)QN_BLOCK(2, 1) / groups;
     const int part_h = QN_BACKWARD ? stride_h : 1, part_w = QN_BACKWARD ? stride_w : 1; /* phases */
     const int phase_h = phase / part_w, phase_w = phase % part_w;
     const int rows = (P - phase_h + part_h - 1) / part_h, columns = (Q - phase_w + part_w - 1) / part_w;
-    const int pixels = N * rows * columns, m0 = (int)get_global_id(1) * QN_M;
+    const int pixels = N * rows * columns, m0 = (int)QN_BLOCK(1, 1) * QN_M;
     const int id = (int)get_local_id(0), lane = id % QN_G, line = id / QN_G;
-    const int j0 = (int)(get_global_id(0) / (QN_G * QN_G)) * QN_N;
+    const int j0 = (int)QN_BLOCK(0, QN_G * QN_G) * QN_N;
     int move_h = stride_h, move_w = stride_w;   /* in x, for the next pixel of the phase */
     int tap_h = dilation_h, tap_w = dilation_w; /* in x, for the next filter row */
     int from_h = -top, from_w = -left, r0 = 0, s0 = 0;

@@ -21,6 +21,7 @@
 #endif
 #define QN_V 4
 #include "common/types.clh"
+#include "common/narrow.clh"
 #include "common/vec.clh"
 #include "gemm/epilogue.clh"
 
@@ -30,7 +31,7 @@
 #define QN_ROW_B (QN_BN + 4)
 #include "gemm/tile.clh"
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T *restrict b, long b0,
                    __global QN_T *restrict c, long c0, __global const QN_T *restrict bias, long bias0,
                    __global const QN_T *restrict residual, long residual0, __global const QN_T *restrict aux, long aux0,
@@ -39,11 +40,11 @@ void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T
 {
     __local float4 tile_a[2][QN_KT * QN_ROW_A / 4], tile_b[2][QN_KT * QN_ROW_B / 4];
     const int tiles = (N + QN_BN - 1) / QN_BN;
-    const int group = get_global_id(0) / QN_L0;
+    const int group = QN_BLOCK(0, QN_L0);
     const int m0 = group / tiles * QN_BM, n0 = group % tiles * QN_BN;
     const int tx = get_local_id(0) % QN_ACROSS, ty = get_local_id(0) / QN_ACROSS;
-    const long batch = get_global_id(1) / splits;
-    const int split = (int)(get_global_id(1) % splits);
+    const long batch = QN_BLOCK(1, 1) / splits;
+    const int split = (int)(QN_BLOCK(1, 1) % splits);
     const int k0 = split * split_k, k1 = (int)min((long)K, (split + 1L) * split_k);
     float ra[QN_LOADS_A], rb[QN_LOADS_B];
     float4 sum[QN_TM][QN_TN / 4];

@@ -53,7 +53,7 @@ static inline void QN_NAME(multiply_tiles)(float (*sum)[QN_ACROSS_TILE][QN_FC], 
     }
 }
 
-__kernel QN_SUBGROUP __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T *restrict b, long b0,
                    __global QN_T *restrict c, long c0, __global const QN_T *restrict bias, long bias0,
                    __global const QN_T *restrict residual, long residual0, __global const QN_T *restrict aux, long aux0,
@@ -62,12 +62,12 @@ void QN_NAME(gemm)(__global const QN_T *restrict a, long a0, __global const QN_T
 {
     __local float tile_a[2][QN_KT * QN_ROW_A], tile_b[2][QN_KT * QN_ROW_B], play[QN_L0 / QN_WAVE * QN_PLAY + 1];
     const int tiles = (N + QN_BN - 1) / QN_BN;
-    const int group = get_global_id(0) / QN_L0;
+    const int group = QN_BLOCK(0, QN_L0);
     const int m0 = group / tiles * QN_BM, n0 = group % tiles * QN_BN;
     const int wave = QN_WAVE_ITEM() / QN_WAVE, lane = QN_WAVE_ITEM() % QN_WAVE;
     const int rows = wave / QN_ACROSS * QN_TM, columns = wave % QN_ACROSS * QN_TN; /* where the wave's part begins */
-    const long batch = get_global_id(1) / splits;
-    const int split = (int)(get_global_id(1) % splits);
+    const long batch = QN_BLOCK(1, 1) / splits;
+    const int split = (int)(QN_BLOCK(1, 1) % splits);
     const int k0 = split * split_k, k1 = (int)min((long)K, (split + 1L) * split_k);
     float ra[QN_LOADS_A], rb[QN_LOADS_B];
     float sum[QN_DOWN_TILE][QN_ACROSS_TILE][QN_FC];

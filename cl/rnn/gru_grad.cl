@@ -91,7 +91,7 @@ static inline void QN_NAME(units)(const struct QN_NAME(gru_grad) *p, int pass, i
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(gru_grad)(__global const QN_T *restrict dy, long dy0, __global const QN_T *restrict dh_last, long dh_last0,
                        __global const float *restrict w, long w0, __global const QN_T *restrict gates, long gates0,
                        __global const QN_T *restrict previous, long previous0, __global const uchar *restrict mask,
@@ -109,7 +109,7 @@ void QN_NAME(gru_grad)(__global const QN_T *restrict dy, long dy0, __global cons
     QN_TILE_MEMORY;
 
 #if QN_LOOP
-    const int pass = (int)get_global_id(2);
+    const int pass = (int)QN_BLOCK(2, 1);
 #else
     for (int pass = 0; pass < T + (flags & (QN_RNN_DH0 | QN_RNN_DC0) ? 1 : 0); pass++)
 #endif
@@ -123,6 +123,7 @@ void QN_NAME(gru_grad)(__global const QN_T *restrict dy, long dy0, __global cons
 
                 QN_TILE(sum, a + row * lda, lda, share.rows - row, w + w0 + strip * lda * (QN_J * QN_B),
                         pass ? 3 * U : 0);
+                QN_TILE_KEEP(sum);
 #if QN_GPU
 #pragma unroll
 #else
@@ -138,7 +139,8 @@ void QN_NAME(gru_grad)(__global const QN_T *restrict dy, long dy0, __global cons
                         const int u = (strip * QN_J + j) * QN_B + QN_LANE;
 
                         if (row + QN_ITEM_ROW + i < share.rows && u < U)
-                            QN_NAME(units)(&p, pass, row + QN_ITEM_ROW + i, u, sum[i][j]);
+                            QN_NAME(units)(&p, pass, row + QN_ITEM_ROW + i, u,
+                                           QN_TILE_SUM(sum, i, j));
                     }
             }
     }

@@ -76,7 +76,7 @@ static inline void QN_NAME(units)(const struct QN_NAME(lstm) *p, int s, int row,
         QN_NAME(store_part)(c, p->c_last + (long)row * U + u, n);
 }
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(lstm)(__global const QN_T *x, long x0, __global const float *restrict w, long w0,
                    __global const uchar *restrict mask, long mask0, __global const QN_T *restrict peephole, long peephole0,
                    __global const QN_T *restrict drop, long drop0, __global const int *restrict first, long first0,
@@ -95,7 +95,7 @@ void QN_NAME(lstm)(__global const QN_T *x, long x0, __global const float *restri
     QN_TILE_MEMORY;
 
 #if QN_LOOP
-    const int s = (int)get_global_id(2);
+    const int s = (int)QN_BLOCK(2, 1);
 #else
     for (int s = 0; s < T; s++)
 #endif

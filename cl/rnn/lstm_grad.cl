@@ -109,7 +109,7 @@ static inline void QN_NAME(units)(const struct QN_NAME(lstm_grad) *p, int pass, 
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(lstm_grad)(__global const QN_T *restrict dy, long dy0, __global const QN_T *restrict dh_last, long dh_last0,
                         __global const QN_T *restrict dc_last, long dc_last0, __global const float *restrict w, long w0,
                         __global const QN_T *gates, long gates0, __global const QN_T *restrict cells, long cells0,
@@ -131,7 +131,7 @@ void QN_NAME(lstm_grad)(__global const QN_T *restrict dy, long dy0, __global con
     QN_TILE_MEMORY;
 
 #if QN_LOOP
-    const int pass = (int)get_global_id(2);
+    const int pass = (int)QN_BLOCK(2, 1);
 #else
     for (int pass = 0; pass < T + (flags & (QN_RNN_DH0 | QN_RNN_DC0) ? 1 : 0); pass++)
 #endif
@@ -145,6 +145,7 @@ void QN_NAME(lstm_grad)(__global const QN_T *restrict dy, long dy0, __global con
 
                 QN_TILE(sum, a + row * lda, lda, share.rows - row, w + w0 + strip * lda * (QN_J * QN_B),
                         pass ? 4 * U : 0);
+                QN_TILE_KEEP(sum);
 #if QN_GPU
 #pragma unroll
 #else
@@ -160,7 +161,8 @@ void QN_NAME(lstm_grad)(__global const QN_T *restrict dy, long dy0, __global con
                         const int u = (strip * QN_J + j) * QN_B + QN_LANE;
 
                         if (row + QN_ITEM_ROW + i < share.rows && u < U)
-                            QN_NAME(units)(&p, pass, row + QN_ITEM_ROW + i, u, sum[i][j]);
+                            QN_NAME(units)(&p, pass, row + QN_ITEM_ROW + i, u,
+                                           QN_TILE_SUM(sum, i, j));
                     }
             }
     }

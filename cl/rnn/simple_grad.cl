@@ -64,7 +64,7 @@ static inline void QN_NAME(units)(const struct QN_NAME(simple_grad) *p, int pass
         QN_NAME(store_part)(dz, p->dx + at * U + u, n);
 }
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(simple_grad)(__global const QN_T *restrict dy, long dy0, __global const QN_T *restrict dh_last, long dh_last0,
                           __global const float *restrict w, long w0, __global const QN_T *gates, long gates0,
                           __global const uchar *restrict mask, long mask0, __global const QN_T *restrict drop, long drop0,
@@ -80,7 +80,7 @@ void QN_NAME(simple_grad)(__global const QN_T *restrict dy, long dy0, __global c
     QN_TILE_MEMORY;
 
 #if QN_LOOP
-    const int pass = (int)get_global_id(2);
+    const int pass = (int)QN_BLOCK(2, 1);
 #else
     for (int pass = 0; pass < T + (flags & (QN_RNN_DH0 | QN_RNN_DC0) ? 1 : 0); pass++)
 #endif

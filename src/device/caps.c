@@ -237,7 +237,6 @@ static void find_free(const struct probe *p, struct qni_caps *out)
 static void find_matrix(const struct probe *p, struct qni_caps *out, const char *extensions)
 {
     static const char *const mfma[] = { "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx950" };
-    size_t sizes[16], bytes = 0;
 
     if (out->type != CL_DEVICE_TYPE_GPU)
         return;
@@ -246,12 +245,24 @@ static void find_matrix(const struct probe *p, struct qni_caps *out, const char 
     for (size_t i = 0; i < QNI_COUNT(mfma); i++) /* "gfx90a:sramecc+:xnack-" */
         if (!strncmp(out->name, mfma[i], strlen(mfma[i])) && has_word(extensions, "cl_amd_device_attribute_query"))
             out->matrix = QNI_MATRIX_AMD;
-    if (strstr(out->vendor, "Intel") && has_word(extensions, "cl_intel_subgroups") &&
-        has_word(extensions, "cl_intel_required_subgroup_size") &&
-        !p->cl->GetDeviceInfo(p->id, CL_DEVICE_SUB_GROUP_SIZES_INTEL, sizeof(sizes), sizes, &bytes))
-        for (size_t i = 0; i < bytes / sizeof(sizes[0]); i++)
-            if (sizes[i] == 16)
-                out->matrix = QNI_MATRIX_INTEL;
+}
+
+/* Intel's GPUs run a thread of 8, 16 or 32 work-items in one set of registers: the narrowest threads leave each work-item the
+ * most, 128 of 32 bits. */
+static void find_simd(const struct probe *p, struct qni_caps *out, const char *extensions)
+{
+    size_t sizes[16], bytes = 0;
+
+    if (out->type != CL_DEVICE_TYPE_GPU || !strstr(out->vendor, "Intel") ||
+        !has_word(extensions, "cl_intel_required_subgroup_size") ||
+        p->cl->GetDeviceInfo(p->id, CL_DEVICE_SUB_GROUP_SIZES_INTEL, sizeof(sizes), sizes, &bytes))
+        return;
+    for (size_t i = 0; i < bytes / sizeof(sizes[0]); i++) {
+        if (sizes[i] >= 8 && sizes[i] <= 32 && (!out->simd || (int)sizes[i] < out->simd))
+            out->simd = (int)sizes[i];
+        if (sizes[i] == 16 && has_word(extensions, "cl_intel_subgroups"))
+            out->matrix = QNI_MATRIX_INTEL;
+    }
 }
 
 static void find_extensions(struct probe *p, struct qni_caps *out)
@@ -267,6 +278,7 @@ static void find_extensions(struct probe *p, struct qni_caps *out)
         if (has_word(text, "cl_amd_device_attribute_query"))
             find_free(p, out);
         find_matrix(p, out, text);
+        find_simd(p, out, text);
     }
     qni_free(p->ctx, &text);
 }

@@ -140,6 +140,7 @@ struct qni_caps {
     int vector;                  /* f32 lanes of a native vector: 1, 4, 8 or 16 */
     int registers;               /* native vector registers a tile may use: 16 or 32 */
     bool fp16, subgroups;
+    int simd;                    /* width of threads to ask for where work-items need many registers; 0: as it comes */
     enum qni_matrix matrix;
     bool matrix_played;          /* for tests: the device has no such instruction, kernels are to play it */
     bool binaries;               /* programs' binaries are to be kept and used */

@@ -128,6 +128,12 @@ void qni_define_text(struct qni_recorder *r, struct qni_launch *l, const char *n
         r->status = qni_error(QN_E_INTERNAL, "too many build parameters for kernel %s at %s", l->kernel, name);
 }
 
+void qni_define_simd(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps)
+{
+    if (caps->simd)
+        qni_define(r, l, "QN_SIMD", caps->simd);
+}
+
 void qni_define(struct qni_recorder *r, struct qni_launch *l, const char *name, int64_t value)
 {
     char text[32];

@@ -104,6 +104,8 @@ void qni_loop_end(struct qni_recorder *r);
 
 void qni_define(struct qni_recorder *r, struct qni_launch *l, const char *name, int64_t value);
 void qni_define_text(struct qni_recorder *r, struct qni_launch *l, const char *name, const char *value); /* no spaces */
+/* For a kernel whose work-items need many registers: see cl/common/narrow.clh. */
+void qni_define_simd(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps);
 /* Arguments, in the kernel's order. extra: elements to add to the operand's start. */
 void qni_in(struct qni_recorder *r, struct qni_launch *l, int input, qn_dtype dtype);
 void qni_in_at(struct qni_recorder *r, struct qni_launch *l, int input, qn_dtype dtype, int64_t extra);

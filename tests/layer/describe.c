@@ -2,10 +2,12 @@
  *
  * An OpenCL layer whose devices compile and run nothing, so that a program is soon through with asking for its kernels.
  * With $LAYER_GPU they say that they are a GPU which is not here: "ITEMS:LOCAL:UNITS", the most work-items of a group,
- * bytes of local memory, compute units. */
+ * bytes of local memory, compute units; with "ITEMS:LOCAL:UNITS:SIMD" one of Intel's, whose threads are as many work-items wide
+ * or twice as many. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl_layer.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@ static struct {
     size_t items;
     cl_ulong local;
     cl_uint units;
+    size_t simd; /* or 0 */
 } gpu;
 
 static int a_kernel; /* all of them: nothing looks into one */
@@ -36,10 +39,14 @@ static cl_int CL_API_CALL device_info(cl_device_id dev, cl_device_info what, siz
     const size_t sizes[3] = { gpu.items, gpu.items, gpu.items };
     const cl_uint width = 1;
     const cl_bool unified = CL_FALSE;
+    const char vendor[] = "Intel(R) Corporation";
+    const char extensions[] = "cl_khr_fp16 cl_intel_subgroups cl_intel_required_subgroup_size";
+    const size_t widths[] = { gpu.simd, 2 * gpu.simd };
     const struct {
         cl_device_info what;
         const void *from;
         size_t size;
+        bool intel; /* asked of no other */
     } answers[] = {
         { CL_DEVICE_TYPE, &type, sizeof(type) },
         { CL_DEVICE_LOCAL_MEM_TYPE, &local, sizeof(local) },
@@ -49,10 +56,13 @@ static cl_int CL_API_CALL device_info(cl_device_id dev, cl_device_info what, siz
         { CL_DEVICE_MAX_COMPUTE_UNITS, &gpu.units, sizeof(gpu.units) },
         { CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, &width, sizeof(width) },
         { CL_DEVICE_HOST_UNIFIED_MEMORY, &unified, sizeof(unified) },
+        { CL_DEVICE_VENDOR, vendor, sizeof(vendor), true },
+        { CL_DEVICE_EXTENSIONS, extensions, sizeof(extensions), true },
+        { CL_DEVICE_SUB_GROUP_SIZES_INTEL, widths, sizeof(widths), true },
     };
 
     for (size_t i = 0; gpu.items && i < sizeof(answers) / sizeof(answers[0]); i++)
-        if (answers[i].what == what)
+        if (answers[i].what == what && (gpu.simd || !answers[i].intel))
             return answer(answers[i].from, answers[i].size, bytes, to, needed);
     return next.clGetDeviceInfo(dev, what, bytes, to, needed);
 }
@@ -123,14 +133,15 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint n, const cl_icd_dispatch *ta
 {
     const cl_uint known = sizeof(next) / sizeof(void *);
     const char *text = getenv("LAYER_GPU");
-    unsigned long long items, local, units;
+    unsigned long long items, local, units, simd = 0;
 
     if (n < offsetof(cl_icd_dispatch, clEnqueueBarrierWithWaitList) / sizeof(void *) + 1)
         return CL_INVALID_VALUE; /* older than OpenCL 1.2 */
-    if (text && sscanf(text, "%llu:%llu:%llu", &items, &local, &units) == 3) {
+    if (text && sscanf(text, "%llu:%llu:%llu:%llu", &items, &local, &units, &simd) >= 3) {
         gpu.items = (size_t)items;
         gpu.local = local;
         gpu.units = (cl_uint)units;
+        gpu.simd = (size_t)simd;
     }
     memcpy(&next, target, (n < known ? n : known) * sizeof(void *));
     mine = next;

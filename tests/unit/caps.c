@@ -112,7 +112,7 @@ static void answers(void)
     qn_context_destroy(&ctx);
 }
 
-/* Matrix instructions are known by the maker's own driver. */
+/* Matrix instructions and the width of threads are known by the maker's own driver. */
 static void matrices(void)
 {
     static const char nv[] = "cl_khr_icd cl_nv_device_attribute_query", amd[] = "cl_amd_device_attribute_query";
@@ -123,6 +123,7 @@ static void matrices(void)
         cl_uint capability;
         size_t sizes[3];
         enum qni_matrix matrix;
+        int simd;
     } cases[] = {
         { "A100", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 8, { 0 }, QNI_MATRIX_NVIDIA },
         { "H200", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 9, { 0 }, QNI_MATRIX_NVIDIA },
@@ -132,8 +133,9 @@ static void matrices(void)
         { "gfx942", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_AMD },
         { "gfx906", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_NONE },
         { "gfx90a", "Mesa", "cl_khr_icd", CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_NONE },
-        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 16, 32 }, QNI_MATRIX_INTEL },
-        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 32, 32 }, QNI_MATRIX_NONE },
+        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 16, 32 }, QNI_MATRIX_INTEL, 8 },
+        { "Max", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 32, 16 }, QNI_MATRIX_INTEL, 16 },
+        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 32, 32 }, QNI_MATRIX_NONE, 8 },
         { "Arc", "Intel(R) Corporation", "cl_intel_subgroups", CL_DEVICE_TYPE_GPU, 0, { 16 }, QNI_MATRIX_NONE },
         { "Xeon", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_CPU, 0, { 8, 16, 32 }, QNI_MATRIX_NONE },
     };
@@ -153,7 +155,7 @@ static void matrices(void)
         now.capability = cases[i].capability;
         memcpy(now.subgroup_sizes, cases[i].sizes, sizeof(now.subgroup_sizes));
         CHECK_OK(qni_caps_probe(&c, ctx, &fake, NULL, NULL));
-        if (!CHECK_INT(c.matrix, cases[i].matrix) || c.matrix_played)
+        if (!CHECK_INT(c.matrix, cases[i].matrix) || !CHECK_INT(c.simd, cases[i].simd) || c.matrix_played)
             test_fail(__FILE__, __LINE__, "in case %zu", i);
     }
     qn_context_destroy(&ctx);
@@ -162,6 +164,6 @@ static void matrices(void)
 int main(void)
 {
     test_run("caps: what is made of a device's answers", answers);
-    test_run("caps: matrix instructions are those of the maker's driver", matrices);
+    test_run("caps: matrix instructions and widths of threads are those of the maker's driver", matrices);
     return test_end();
 }

@@ -9,8 +9,7 @@ every source with the parameters really used: those for the CPU that is here, an
 tests/layer/describe.c describes to them; it also makes them run nothing. Then compiles the units: all of them strictly
 for SPIR (32 and 64 bits, with and without fp16 and fp64) and to SPIR-V, and what a GPU is given in work-groups of more
 than one for GPUs of that kind. TAP; a target whose tools are missing is a skip. Kernels must not spill nor keep arrays in
-memory (Intel's: not more than before), nor let fewer waves run at once than tools/check/cross-table.txt says, which
---write brings up to date.
+memory, nor let fewer waves run at once than tools/check/cross-table.txt says, which --write brings up to date.
 Matrix instructions, which the tests play, are also compiled as they are for who has them.
 --units keeps the units in a folder, and takes those that are there already.
 """
@@ -33,7 +32,6 @@ UNUSED = ["-Wno-unused-function", "-Wno-unused-parameter", "-Wno-unused-but-set-
 BENCH = ["gemm", "conv", "cnn", "convstack", "attention", "lstm", "bigru", "lstm512", "gpt"]
 PLAYED = ": wide"  # of attention's cases with matrix instructions, both ways: most are in no quick test
 MOST_PRIVATE = 64  # bytes; a few builtins keep a table of their own
-SPILLING = ["dg2", "pvc"]  # these have fewer registers than some tiles want: what spills may not become more
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cross-table.txt")
 
 
@@ -102,7 +100,7 @@ def spirv(file):
     if done[0] == 0:
         done = command("llvm-spirv-15", "--spirv-max-version=1.2", code + ".bc", "-o", code + ".spv")
     if done[0] == 0:
-        done = command("spirv-val", "--target-env", "opencl2.1", code + ".spv")
+        done = command("spirv-val", "--target-env", "opencl2.2", code + ".spv")
     return done, None
 
 
@@ -209,9 +207,11 @@ def intel(chip, register_bytes):
     return run
 
 
-# As tests/layer/describe.c takes them: the most work-items of a group, bytes of local memory, compute units.
-DEVICES = {"CPU": None, "AMD": "256:65536:60", "NVIDIA": "1024:49152:108", "Intel": "512:65536:512"}
-BENCH_ALONE = ["Intel"]  # ocloc takes half a second a kernel
+# As tests/layer/describe.c takes them: the most work-items of a group, bytes of local memory, compute units; and how narrow
+# threads are, where that can be asked for.
+DEVICES = {"CPU": None, "AMD": "256:65536:60", "NVIDIA": "1024:49152:108", "dg2": "1024:65536:512:8",
+           "pvc": "1024:131072:448:16"}
+BENCH_ALONE = ["dg2", "pvc"]  # ocloc takes half a second a kernel
 
 SUBGROUPS = "SPIR-V 1.2 with sub-groups"
 CLANG_AMD = ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]
@@ -227,12 +227,13 @@ TARGETS = [  # name, function, the device whose kernels it compiles (None: all o
     ("nvptx", nvptx, "NVIDIA", ["clang-15", LIBCLC]),
     ("sm_80", nvidia("sm_80", 167936), "NVIDIA", ["clang-15", LIBCLC, "ptxas"]),
     ("sm_90", nvidia("sm_90", 233472), "NVIDIA", ["clang-15", LIBCLC, "ptxas"]),
-    ("dg2", intel("dg2", 32), "Intel", ["ocloc", "llvm-objcopy-15"]),
-    ("pvc", intel("pvc", 64), "Intel", ["ocloc", "llvm-objcopy-15"]),
-    (SUBGROUPS, spirv_subgroups, "Intel", ["clang-15", "llvm-spirv-15", "spirv-val"]),
+    ("dg2", intel("dg2", 32), "dg2", ["ocloc", "llvm-objcopy-15"]),
+    ("pvc", intel("pvc", 64), "pvc", ["ocloc", "llvm-objcopy-15"]),
+    (SUBGROUPS, spirv_subgroups, "pvc", ["clang-15", "llvm-spirv-15", "spirv-val"]),
 ]
 # Whose are the matrix instructions of each QN_MATRIX, and what compiles them.
-MATRIX = {"1": ("NVIDIA", ["nvptx", "sm_80", "sm_90"]), "2": ("AMD", ["gfx90a"]), "3": ("Intel", ["dg2", "pvc", SUBGROUPS])}
+MATRIX = {"1": (["NVIDIA"], ["nvptx", "sm_80", "sm_90"]), "2": (["AMD"], ["gfx90a"]),
+          "3": (["dg2", "pvc"], ["dg2", "pvc", SUBGROUPS])}
 
 
 def is_for(target, file):
@@ -285,7 +286,7 @@ class Tap:
 def judge(tap, target, files, results):
     for file, (done, rows) in zip(files, results):
         tap.line(done[0] == 0, f"{target} compiles {file.source}", done[1].splitlines() if done[0] else [])
-        if done[0] or rows is None or target in SPILLING:
+        if done[0] or rows is None:
             continue
         heavy = [f"{r.kernel} {r.unit.group_text()} {r.unit.parameters()}: {r.registers} registers, {r.spills} spills, "
                  f"{r.private} bytes of private memory" for r in rows if r.spills or r.private > MOST_PRIVATE]
@@ -321,7 +322,7 @@ def write_table(kernels):
 
 
 def read_table():
-    """{kernel: {target: (the fewest waves, the most bytes private and spilled)}}"""
+    """{kernel: {target: the fewest waves}}"""
     known, kernel = {}, None
     with open(TABLE, encoding="utf-8") as table:
         for line in table:
@@ -329,7 +330,7 @@ def read_table():
             if not line.startswith((" ", "#", "\n")):
                 kernel = known.setdefault(line.strip(), {})
             elif line.startswith("  ") and words[0] != "target":
-                kernel[words[0]] = (int(words[6]), int(words[4]) + int(words[5]))
+                kernel[words[0]] = int(words[6])
     return known
 
 
@@ -337,16 +338,11 @@ def worse_than(known, target, sets):
     """What a target's rows have that the table does not allow."""
     if known is None:
         return [f"{target}: not in the table"]
-    waves, memory = known
-    row, most = min(sets, key=lambda r: r.waves), max(sets, key=lambda r: r.private + r.spills)
-    worse = []
-    if row.waves < waves:
-        worse.append(f"{target}: {row.waves} waves, not {waves}: {row.unit.group_text()} {row.unit.parameters()}: "
-                     f"{row.registers} registers, {row.local} bytes of local memory")
-    if target in SPILLING and most.private + most.spills > memory:
-        worse.append(f"{target}: {most.private} bytes private and {most.spills} spilled, not {memory}: "
-                     f"{most.unit.group_text()} {most.unit.parameters()}")
-    return worse
+    row = min(sets, key=lambda r: r.waves)
+    if row.waves >= known:
+        return []
+    return [f"{target}: {row.waves} waves, not {known}: {row.unit.group_text()} {row.unit.parameters()}: "
+            f"{row.registers} registers, {row.local} bytes of local memory"]
 
 
 def compare(tap, kernels):
@@ -386,7 +382,7 @@ def collect(tap, build, folder, tmp):
     files = {None: files_of(every.values(), os.path.join(tmp, "all"))}
     for device in DEVICES:
         files[device] = files_of([u for u in units[device] if u.items > 1 and not u.played] +
-                                 [u for u in native if MATRIX[u.matrix][0] == device], os.path.join(tmp, device))
+                                 [u for u in native if device in MATRIX[u.matrix][0]], os.path.join(tmp, device))
     return files
 
 

@@ -66,6 +66,7 @@ strip() {
 never='get_(group|global_linear)_id|get_num_groups|get_global_(size|offset)|double[0-9]*|printf|fma|mad|half_[a-z]+'
 never="$never|atom(ic)?_cmpxchg"
 result "kernels: none of get_group_id, get_global_size, double, printf, fma, mad, float atomics" "$(while read -r f; do
+    case $f in *cl/common/narrow.clh) continue ;; esac # it says why
     strip "$f" | sed "s|^|$f: |" |
         grep -wE "$never"
 done <"$dir/kernels")"

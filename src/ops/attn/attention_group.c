@@ -11,6 +11,8 @@
 static const struct qni_attn_groups groups = {
     .source = "attn/attention_group", .grad_source = "attn/attention_group_grad", .chunks = 4, .grad_chunks = 2,
 };
+/* Chunks of a result where addresses take registers too: Intel's GPUs, see cl/common/narrow.clh. */
+#define MOST_SIMD_CHUNKS 2
 
 static int64_t items_of(const struct qni_problem *p)
 {
@@ -44,16 +46,16 @@ static void grid(const struct qni_problem *p, struct qni_recorder *r, struct qni
              (int64_t[]){ items_of(p), 1 });
 }
 
-static int64_t chunks_of(const struct qni_attn_groups *t, const struct qni_attn *n)
+static int64_t chunks_of(const struct qni_attn_groups *t, const struct qni_problem *p, const struct qni_attn *n)
 {
-    return QNI_MIN(qni_ceil_div(n->Dv, CHUNK), t->chunks);
+    return QNI_MIN(qni_ceil_div(n->Dv, CHUNK), p->caps->simd ? QNI_MIN(t->chunks, MOST_SIMD_CHUNKS) : t->chunks);
 }
 
-/* Softcap and dropout together take the registers of a chunk. */
-static int64_t grad_chunks_of(const struct qni_attn_groups *t, const struct qni_problem *p, const struct qni_attn *n)
+/* Softcap and dropout together take the registers of a chunk; of keys' two results one chunk is as much as MOST_SIMD_CHUNKS. */
+static int64_t grad_chunks_of(const struct qni_attn_groups *t, const struct qni_problem *p, const struct qni_attn *n, bool keys)
 {
     const struct qni_attention *a = p->attr;
-    const int64_t most = a->softcap > 0 && a->rate > 0 ? 1 : t->grad_chunks;
+    const int64_t most = (a->softcap > 0 && a->rate > 0) || (keys && p->caps->simd) ? 1 : t->grad_chunks;
 
     return QNI_MIN(qni_ceil_div(QNI_MAX(n->D, n->Dv), CHUNK), most);
 }
@@ -64,11 +66,14 @@ static struct qni_launch *begin(const struct qni_attn_groups *t, const struct qn
 {
     struct qni_launch *l = qni_launch_add(r, source, kernel);
 
-    if (t->matrix)
+    if (t->matrix) {
         qni_matrix_define(r, l, p->caps);
-    else
+        qni_define(r, l, "QN_N", N);
+    } else {
         qni_define(r, l, "QN_MATRIX", 0);
-    qni_define(r, l, "QN_N", N);
+        qni_define(r, l, "QN_N", N);
+        qni_define_simd(r, l, p->caps);
+    }
     qni_attn_arguments(r, l, p, n);
     return l;
 }
@@ -86,10 +91,10 @@ void qni_attn_group_emit(const struct qni_problem *p, struct qni_recorder *r, co
     qni_attn_numbers(&n, p);
     if (!n.B || !n.Hq || !n.Tq)
         return;
-    l = begin(t, p, r, &n, t->source, "attention", chunks_of(t, &n));
+    l = begin(t, p, r, &n, t->source, "attention", chunks_of(t, p, &n));
     qni_attn_out(r, l, p, 0, 0);
     qni_attn_out(r, l, p, 1, 0);
-    grid(p, r, l, n.Tq, n.B * n.Hq, n.Dv, chunks_of(t, &n));
+    grid(p, r, l, n.Tq, n.B * n.Hq, n.Dv, chunks_of(t, p, &n));
     qni_work(l, qni_attn_flops(p, &n, 2), 0);
 }
 
@@ -118,27 +123,25 @@ void qni_attn_group_emit_grad(const struct qni_problem *p, struct qni_recorder *
 {
     struct qni_launch *l;
     struct qni_attn n;
-    int64_t chunks;
 
     qni_attn_numbers(&n, p);
-    chunks = grad_chunks_of(t, p, &n);
     if (n.B && n.Tq) {
-        l = begin(t, p, r, &n, t->grad_source, "attention_grad_queries", chunks);
+        l = begin(t, p, r, &n, t->grad_source, "attention_grad_queries", grad_chunks_of(t, p, &n, false));
         for (int i = QNI_ATTN_Y; i <= QNI_ATTN_DY; i++)
             qni_in(r, l, i, QN_F32);
         qni_scratch(r, l, QN_F32, 0);
         qni_attn_out(r, l, p, 0, delta_elements(&n));
-        grid(p, r, l, n.Tq, n.B * n.Hq, n.D, chunks);
+        grid(p, r, l, n.Tq, n.B * n.Hq, n.D, grad_chunks_of(t, p, &n, false));
         qni_work(l, qni_attn_flops(p, &n, 3), 0);
     }
     if (n.B && n.Tk && (p->unwanted & 6) != 6) {
-        l = begin(t, p, r, &n, t->grad_source, "attention_grad_keys", chunks);
+        l = begin(t, p, r, &n, t->grad_source, "attention_grad_keys", grad_chunks_of(t, p, &n, true));
         qni_in(r, l, QNI_ATTN_LSE, QN_F32);
         qni_in(r, l, QNI_ATTN_DY, QN_F32);
         qni_scratch(r, l, QN_F32, 0);
         qni_attn_out(r, l, p, 1, delta_elements(&n));
         qni_attn_out(r, l, p, 2, delta_elements(&n));
-        grid(p, r, l, n.Tk, n.B * n.Hkv, QNI_MAX(n.D, n.Dv), chunks);
+        grid(p, r, l, n.Tk, n.B * n.Hkv, QNI_MAX(n.D, n.Dv), grad_chunks_of(t, p, &n, true));
         qni_work(l, qni_attn_flops(p, &n, 4), 0);
     }
 }

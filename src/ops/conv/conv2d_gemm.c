@@ -83,6 +83,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_define(r, l, "QN_G", t.side);
     qni_define(r, l, "QN_TM", t.tm);
     qni_define(r, l, "QN_TN", t.tn);
+    qni_define_simd(r, l, p->caps);
     qni_define(r, l, "QN_BACKWARD", backward);
     qni_conv_define_epilogue(p, r, l);
     qni_in(r, l, 0, p->in[0].dtype);
@@ -146,6 +147,7 @@ static void emit_filter(const struct qni_problem *p, struct qni_recorder *r)
     qni_define(r, l, "QN_G", t.side);
     qni_define(r, l, "QN_TM", t.tm);
     qni_define(r, l, "QN_TN", t.tn);
+    qni_define_simd(r, l, p->caps);
     qni_in(r, l, 0, p->in[0].dtype);
     qni_in(r, l, 1, p->in[1].dtype);
     if (parts > 1)

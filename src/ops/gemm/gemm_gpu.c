@@ -10,12 +10,19 @@ static const struct qni_gemm_tile tiles[] = {
     {32, 32, 4, 4, 64},
 };
 
+/* Where addresses take registers too (Intel's GPUs, see cl/common/narrow.clh) 8 by 8 do not fit. */
+static const struct qni_gemm_tile simd_tiles[] = {
+    {128, 64, 8, 4, 256},
+    {64, 64, 8, 4, 128},
+    {32, 32, 4, 4, 64},
+};
+
 #define DEPTH 8 /* QN_KT */
 
 static const struct qni_gemm_tile *choose(struct qni_gemm_parts *parts, const struct qni_gemm *g,
                                           const struct qni_caps *caps)
 {
-    return qni_gemm_choose(parts, g, caps, tiles, QNI_COUNT(tiles), DEPTH);
+    return qni_gemm_choose(parts, g, caps, caps->simd ? simd_tiles : tiles, QNI_COUNT(tiles), DEPTH);
 }
 
 static bool applies(const struct qni_problem *p)
@@ -52,6 +59,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     t = choose(&parts, &g, p->caps);
     l = qni_launch_add(r, "gemm/gpu", "gemm");
     qni_define(r, l, "QN_KT", DEPTH);
+    qni_define_simd(r, l, p->caps);
     qni_gemm_tile_launch(r, l, p, &g, &parts, t);
     qni_gemm_reduce(r, p, &g, &parts);
 }

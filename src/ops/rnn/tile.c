@@ -110,8 +110,10 @@ void qni_rnn_define(struct qni_recorder *r, struct qni_launch *l, const struct q
     qni_define(r, l, "QN_J", t->vectors);
     qni_define(r, l, "QN_JT", t->together);
     qni_define(r, l, "QN_MR", t->rows);
-    if (t->way == QNI_RNN_GROUPS)
+    if (t->way == QNI_RNN_GROUPS) {
         qni_define(r, l, "QN_KT", GROUP_TERMS);
+        qni_define_simd(r, l, p->caps);
+    }
     if (n.gates > 1)
         qni_define(r, l, "QN_ACT_GATE", a->act[0]);
     qni_define(r, l, "QN_ACT_CELL", a->act[1]);
