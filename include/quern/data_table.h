@@ -95,7 +95,8 @@ typedef struct qn_prep_table_opt {
     const char *const *category; /**< [categories] names of columns of numbers that are categories nevertheless */
     int categories;              /**< how many */
     int most_values;             /**< different values that a category may have; 0: 256 */
-    uintptr_t reserved[4];       /**< must be zero */
+    bool skip_bad;               /**< cells of a column of numbers that are none do not count; default: an error */
+    uintptr_t reserved[3];       /**< must be zero */
 } qn_prep_table_opt;
 
 /**

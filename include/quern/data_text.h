@@ -236,7 +236,10 @@ typedef struct qn_lines_opt {
     qn_context *context;   /**< retained; NULL: a default one */
     const char *encoding;  /**< of the file, as iconv names it ("ISO-8859-1", "GB18030"); NULL: "UTF-8" */
     int64_t max_bytes;     /**< longest text accepted; 0: 2^30 */
-    uintptr_t reserved[4]; /**< must be zero */
+    /** Is told about a line that is not in the encoding or has a zero, in a line, and that line is empty. NULL: an error. */
+    void (*bad)(void *user, const char *line);
+    void *user;            /**< handed to it */
+    uintptr_t reserved[2]; /**< must be zero */
 } qn_lines_opt;
 
 /**

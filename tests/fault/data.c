@@ -224,7 +224,8 @@ static qn_status try_tokens(qn_context *ctx)
     qn_lines *lines = NULL;
     char json[500];
     size_t n;
-    qn_status st = qn_lines_read_from(&lines, &(qn_reader){"t", 0, give, &b}, &(qn_lines_opt){ctx, "ISO-8859-1", 0, {0}});
+    qn_status st = qn_lines_read_from(&lines, &(qn_reader){"t", 0, give, &b},
+                                      &(qn_lines_opt){.context = ctx, .encoding = "ISO-8859-1"});
 
     for (int kind = QN_TOKENS_WORDS; kind <= QN_TOKENS_PAIRS && !st; kind++) {
         if (!(st = qn_tokenizer_create(&t, &(qn_tokenizer_opt){.context = ctx, .kind = (qn_token_kind)kind, .unknown = "?"})) &&

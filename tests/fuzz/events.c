@@ -33,6 +33,12 @@ static void sample(const qn_events *e, int part)
     qn_dataset_close(&ds);
 }
 
+static void told(void *user, const char *line)
+{
+    (void)user;
+    fuzz_check(*line && !strchr(line, '\n'), "told about nothing, or in more than a line");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct fuzz_bytes b;
@@ -50,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     opt.drop_repeats = data[0] & 8;
     opt.fewest = data[0] & 16 ? 2 : 0;
     opt.rarest = data[0] & 32 ? 2 : 0;
+    opt.bad = data[0] & 128 ? told : NULL;
     if ((st = qn_events_read_from(&e, &text, &opt))) {
         fuzz_check(!e && *qn_last_error() && !strchr(qn_last_error(), '\n'), "an error without a line of message");
         return 0;

@@ -10,7 +10,7 @@
 static void use(const qn_table *t, uint8_t options)
 {
     const qn_prep_table_opt opt = {.label = options >> 4 & 3, .scale = (qn_table_scale)(options >> 6 & 1),
-                                   .numbered = options >> 7};
+                                   .numbered = options >> 7, .skip_bad = options >> 5 & 1};
     char text[64];
     qn_dataset *ds = NULL;
     qn_prep *p = NULL;

@@ -137,6 +137,36 @@ static void broken(void)
     CHECK(!qn_events_session(NULL, 0, NULL) && !qn_events_item(NULL, 1));
 }
 
+static void note(void *user, const char *line)
+{
+    strcat(strcat((char *)user, line), ";");
+}
+
+/* Lines that cannot be used are told about and left out, with all that they say. */
+static void passed_over(void)
+{
+    static const struct { qn_events_format format; const char *text, *want, *said; } cases[] = {
+        {QN_EVENTS_CSV, "user,item,time\nu,a,1\nu,b\nu,c,soon\n\nu,d,0\nu,\xff,2\n", "d a",
+         "log: line 7: byte 2 is not UTF-8;log: line 3: 2 values, expected 3 or more;log: line 4: the time \"soon\" is no number;"},
+        {QN_EVENTS_JSON_LINES,
+         "{\"session\":1,\"events\":[{\"aid\":5},{\"aid\":6}]}\n{\"session\":1,\"events\":[{\"aid\":7},{}]}\n"
+         "{\"session\":1,\"events\":[{\"aid\":8}]}", "5 6 8", "log: line 2: events[1]: no \"aid\";"},
+        {QN_EVENTS_MSWEB, "A,1,1,\"t\",\"/a\"\nC,1,1\nV,1,1\nV,9,1\nC,\"2\nV,1,1\nC,3,3\nV,1,1\nV,1,1\n", "/a|/a /a",
+         "log: line 4: there is no page 9;log: line 5: a quote is not closed;log: line 6: a visit before the first user;"},
+    };
+
+    for (size_t i = 0; i < QNI_COUNT(cases); i++) {
+        char said[500] = "", text[400];
+        qn_events *e = NULL;
+
+        CHECK_OK(read_text(&e, cases[i].text, &(qn_events_opt){.format = cases[i].format, .bad = note, .bad_context = said}));
+        CHECK_STR(sessions_of(e, text), cases[i].want);
+        CHECK_STR(said, cases[i].said);
+        qn_events_destroy(&e);
+        CHECK_STATUS(read_text(&e, "who,item\n", &(qn_events_opt){.bad = note, .bad_context = said}), QN_E_FORMAT, "\"user\"");
+    }
+}
+
 /* ---- preparation ---- */
 
 static void prepare(void)
@@ -359,6 +389,7 @@ int main(void)
     test_run("events: from JSON lines", from_json);
     test_run("events: from msweb", from_msweb);
     test_run("events: broken files are refused with their line", broken);
+    test_run("events: lines that cannot be used are passed over", passed_over);
     test_run("events: items as a network's input", prepare);
     test_run("events: samples of what comes next", next_items);
     test_run("events: drawn items are others, and the same again", negatives);

@@ -205,6 +205,22 @@ static void fitted(void)
     qn_table_destroy(&t);
 }
 
+/* A cell that is no number spoils neither the fit nor the rows beside it. */
+static void passed_over(void)
+{
+    qn_table *t = table("1,7\nfour,8\n3,9\n?,9\n");
+    qn_prep *p = NULL;
+    float x[1];
+
+    CHECK_STATUS(qn_prep_table(&p, t, NULL, 0, &(qn_prep_table_opt){.label = 2}), QN_E_FORMAT, "line 2, column \"1\"");
+    CHECK_OK(qn_prep_table(&p, t, NULL, 0, &(qn_prep_table_opt){.label = 2, .skip_bad = true, .scale = QN_TABLE_AS_IS}));
+    CHECK_OK(qn_prep_run(p, &(qn_raw){.cell = (const char *const[]){"?"}, .cells = 1}, x));
+    CHECK(x[0] == 2);
+    CHECK_STATUS(qn_prep_run(p, &(qn_raw){.cell = (const char *const[]){"four"}, .cells = 1}, x), QN_E_FORMAT, "\"four\"");
+    qn_prep_release(&p);
+    qn_table_destroy(&t);
+}
+
 static void datasets(void)
 {
     qn_table *t = table(wine), *other = NULL;
@@ -273,6 +289,7 @@ int main(void)
     test_run("table: broken files", broken);
     test_run("table: what is remarkable", report);
     test_run("table: preparations fitted to rows", fitted);
+    test_run("table: cells that are no numbers are passed over", passed_over);
     test_run("table: datasets", datasets);
     test_run("table: broken preparations", wrong_json);
     return test_end();

@@ -384,6 +384,55 @@ static void lines(void)
     CHECK(!l);
 }
 
+/* What a line's fault was said to be, one behind the other. */
+static void note(void *user, const char *line)
+{
+    strcat(strcat((char *)user, line), ";");
+}
+
+/* Lines that are no text are empty and told about, those beside them stay. */
+static void bad_lines(void)
+{
+    static const struct { const char *text; size_t n; const char *encoding, *lines, *said; } cases[] = {
+        {"a\n\xe9z\r\nb", 7, NULL, "a||b|", "text: line 2: byte 0 is not UTF-8;"},
+        {"x\0y\nb\xff", 6, NULL, "||", "text: line 1: byte 1 is zero: not a text;text: line 2: byte 1 is not UTF-8;"},
+        {"\xef\xbb\xbf" "a\n\xc3", 6, NULL, "a||", "text: line 2: byte 0 is not UTF-8;"},
+        {"a\n\xff\xff\nb\n\x81", 8, "GB18030", "a||b||", "text: line 2: not GB18030;text: line 4: not GB18030;"},
+        {"good\n", 5, NULL, "good|", ""},
+    };
+
+    for (size_t i = 0; i < QNI_COUNT(cases); i++) {
+        struct bytes b = {cases[i].text, cases[i].n};
+        char said[200] = "", all[100] = "";
+        const qn_lines_opt opt = {.encoding = cases[i].encoding, .bad = note, .user = said};
+        qn_lines *l = NULL;
+        const qn_status st = qn_lines_read_from(&l, &(qn_reader){.name = "text", .read = give, .user = &b}, &opt);
+
+        if (st == QN_E_UNSUPPORTED && cases[i].encoding) /* a C library that has few encodings */
+            continue;
+        CHECK_OK(st);
+        for (int64_t k = 0; l && k < l->lines; k++)
+            strcat(strcat(all, l->line[k]), "|");
+        CHECK_STR(all, cases[i].lines);
+        CHECK_STR(said, cases[i].said);
+        qn_lines_destroy(&l);
+    }
+}
+
+/* Where a line end is two bytes, a byte left out would shift all that follows: an error as without .bad. */
+static void bad_wide_lines(void)
+{
+    struct bytes b = {"a\0\n\0\0\xdc" "b\0", 8};
+    char said[200] = "";
+    const qn_lines_opt opt = {.encoding = "UTF-16LE", .bad = note, .user = said};
+    qn_lines *l = NULL;
+    const qn_status st = qn_lines_read_from(&l, &(qn_reader){.name = "text", .read = give, .user = &b}, &opt);
+
+    if (st != QN_E_UNSUPPORTED)
+        CHECK_STATUS(st, QN_E_FORMAT, "text: byte 4 is not UTF-16LE");
+    CHECK(!l && !*said);
+}
+
 /* Real sentences in another encoding. */
 static void reviews(void)
 {
@@ -497,6 +546,8 @@ int main(void)
     test_run("tokens: pairs of bytes", pairs);
     test_run("tokens: pairs as plain counting finds them", plain_counting);
     test_run("tokens: lines and encodings", lines);
+    test_run("tokens: lines that are no text are passed over", bad_lines);
+    test_run("tokens: lines of wide characters are not", bad_wide_lines);
     test_run("tokens: texts as a dataset", datasets);
     test_run("tokens: film reviews", reviews);
     test_run("tokens: what is refused", refused);

@@ -99,7 +99,8 @@ static qn_status read_file(struct sentences *s, char *name)
         return qn_error_set(QN_E_ARG, "lines: expected FILE or CLASS=FILE, several with commas between");
     if (s->files == MOST_FILES)
         return qn_error_set(QN_E_ARG, "lines: too many files");
-    if ((st = qn_lines_read(&lines, path, &(qn_lines_opt){ .context = s->d->ctx, .encoding = s->opt->encoding })))
+    if ((st = qn_lines_read(&lines, path, &(qn_lines_opt){ .context = s->d->ctx, .encoding = s->opt->encoding, .user = s->d,
+                                                           .bad = s->opt->skip_bad ? dataset_bad : NULL })))
         return st;
     s->file[s->files++] = lines;
     for (int64_t i = 0; i < lines->lines; i++) {

@@ -95,7 +95,8 @@ static qn_status mix(struct pairs *p)
 static qn_status read_file(struct pairs *p, const char *path, int64_t most)
 {
     struct qni_words known = { .ctx = p->d->ctx };
-    qn_status st = read_lines(&p->lines, path, &(qn_lines_opt){ .context = p->d->ctx, .encoding = p->opt->encoding });
+    qn_status st = read_lines(&p->lines, path, &(qn_lines_opt){ .context = p->d->ctx, .encoding = p->opt->encoding, .user = p->d,
+                                                                .bad = p->opt->skip_bad ? dataset_bad : NULL });
 
     if (st)
         return st;

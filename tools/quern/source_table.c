@@ -177,7 +177,8 @@ static qn_status make_input(struct table *t)
         t->d->input = qn_prep_retain(saved);
         return qn_prep_columns(saved) ? QN_OK : qn_error_set(QN_E_SHAPE, "the model was not trained on a table");
     }
-    return qn_prep_table(&t->d->input, t->cells, t->row[0], t->rows[0], &(qn_prep_table_opt){ .label = t->label });
+    return qn_prep_table(&t->d->input, t->cells, t->row[0], t->rows[0],
+                         &(qn_prep_table_opt){ .label = t->label, .skip_bad = t->o->skip_bad });
 }
 
 static qn_status part(qn_dataset **out, const struct table *t, int which)

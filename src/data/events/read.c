@@ -308,9 +308,20 @@ static qn_status read_lines(struct qni_events_reader *r, const qn_lines *lines)
     qn_status st = QN_OK;
 
     for (int64_t i = 0; i < lines->lines && !st; i++) {
+        const bool names = r->opt.format == QN_EVENTS_CSV && r->column[0] < 0;
+        const char kind = *lines->line[i];
+        const size_t before = r->events;
+
         r->line = i + 1;
-        if (*lines->line[i])
+        if (kind)
             st = read[r->opt.format](r, lines->line[i]);
+        if (r->opt.bad && (!kind || (st && kind == 'C')))
+            r->user = -1; /* msweb: perhaps another user's visits follow */
+        if (st == QN_E_FORMAT && r->opt.bad && !names) {
+            r->opt.bad(r->opt.bad_context, qn_last_error());
+            r->events = before;
+            st = QN_OK;
+        }
     }
     return st;
 }
@@ -327,7 +338,8 @@ qn_status qn_events_read_from(qn_events **out, const qn_reader *text, const qn_e
     if ((st = check(&r.opt)) || (st = qni_context_get(&r.ctx, r.opt.context)))
         return st;
     r.users.ctx = r.items.ctx = r.pages.ctx = r.ctx;
-    if ((st = qn_lines_read_from(&lines, text, &(qn_lines_opt){.context = r.ctx, .max_bytes = r.opt.max_bytes})))
+    if ((st = qn_lines_read_from(&lines, text, &(qn_lines_opt){.context = r.ctx, .max_bytes = r.opt.max_bytes,
+                                                               .bad = r.opt.bad, .user = r.opt.bad_context})))
         goto done;
     r.name = text->name;
     if ((st = read_lines(&r, lines)) == QN_OK)

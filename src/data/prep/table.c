@@ -321,9 +321,12 @@ static qn_status fit_number(const struct fit *f, int column, struct column *c)
 
             if (!s)
                 continue;
-            if (!qni_parse_number(s, strlen(s), &v) || !isfinite((float)v))
+            if (!qni_parse_number(s, strlen(s), &v) || !isfinite((float)v)) {
+                if (f->opt.skip_bad)
+                    continue;
                 return qni_error(QN_E_FORMAT, "%s: line %lld, column \"%.80s\": expected a number, found \"%.40s\"", f->table->name,
                                  (long long)qn_table_line(f->table, f->row ? f->row[i] : i), c->name, s);
+            }
             n += !pass;
             sum += pass ? 0 : v;
             squares += pass ? (v - c->fill) * (v - c->fill) : 0;

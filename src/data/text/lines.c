@@ -3,11 +3,13 @@
  * A text's lines. What is not UTF-8 is converted by the C library's iconv. */
 #include <errno.h>
 #include <iconv.h>
+#include <stdio.h>
 
 #include "data/data.h"
 #include "data/text/text.h"
 
 #define MOST_BYTES (INT64_C(1) << 30)
+#define NOT_UTF8   ((char)0xff) /* a byte that no text has */
 
 struct lines {
     qn_lines lines;
@@ -30,17 +32,33 @@ void qn_lines_destroy(qn_lines **lines)
     qni_context_release(&ctx);
 }
 
-/* From another encoding; *text and *n become what was made. */
-static qn_status convert(const qn_context *ctx, const char *name, const char *encoding, char **text, size_t *n)
+/* Is a line end one byte? Then the next line can be found behind bytes that mean nothing. */
+static bool is_of_bytes(const char *encoding)
 {
-    iconv_t with = iconv_open("UTF-8", encoding);
+    iconv_t with = iconv_open(encoding, "UTF-8");
+    char in[] = "\n", out[16], *from = in, *to = out;
+    size_t left = 1, spare = sizeof(out);
+    bool is;
+
+    if (with == (iconv_t)-1)
+        return false;
+    is = iconv(with, &from, &left, &to, &spare) == 0 && spare == sizeof(out) - 1;
+    iconv_close(with);
+    return is;
+}
+
+/* From another encoding; *text and *n become what was made. With o->bad, a byte that means nothing becomes NOT_UTF8. */
+static qn_status convert(const qn_context *ctx, const char *name, const qn_lines_opt *o, char **text, size_t *n)
+{
+    iconv_t with = iconv_open("UTF-8", o->encoding);
     char *made = NULL, *from = *text, *to;
     size_t left = *n, room = 0, spare, done = 0, result = 0;
+    const bool mark = o->bad && is_of_bytes(o->encoding);
     bool ending = false;
     qn_status st = QN_OK;
 
     if (with == (iconv_t)-1)
-        return qni_error(QN_E_UNSUPPORTED, "%s: this system knows no encoding '%.100s'", name, encoding);
+        return qni_error(QN_E_UNSUPPORTED, "%s: this system knows no encoding '%.100s'", name, o->encoding);
     do {
         if (room - done < 64) {
             room = QNI_MAX(2 * room, *n + 128);
@@ -52,8 +70,13 @@ static qn_status convert(const qn_context *ctx, const char *name, const char *en
         ending = left == 0;
         result = iconv(with, ending ? NULL : &from, ending ? NULL : &left, &to, &spare);
         done = (size_t)(to - made);
-        if (result == (size_t)-1 && errno != E2BIG)
-            st = qni_error(QN_E_FORMAT, "%s: byte %zu is not %.100s", name, *n - left, encoding);
+        if (result == (size_t)-1 && errno != E2BIG && mark && left) {
+            made[done++] = NOT_UTF8;
+            from++;
+            left--;
+        } else if (result == (size_t)-1 && errno != E2BIG) {
+            st = qni_error(QN_E_FORMAT, "%s: byte %zu is not %.100s", name, *n - left, o->encoding);
+        }
     } while (!st && (!ending || result == (size_t)-1));
     iconv_close(with);
     if (st) {
@@ -67,8 +90,22 @@ static qn_status convert(const qn_context *ctx, const char *name, const char *en
     return QN_OK;
 }
 
+/* A line that is no text is told about, and empty from then on. */
+static void check_line(const struct lines *l, const char *name, const qn_lines_opt *o, char *line, size_t bytes)
+{
+    char place[512];
+
+    snprintf(place, sizeof(place), "%.400s: line %lld", name, (long long)l->lines.lines);
+    if (!qni_utf8_check(place, line, bytes))
+        return;
+    if (o->encoding)
+        qni_error(QN_E_FORMAT, "%s: not %.100s", place, o->encoding);
+    o->bad(o->user, qn_last_error());
+    *line = 0;
+}
+
 /* Zeros for the line ends; the lines point into the text. */
-static qn_status cut(struct lines *l, size_t bytes)
+static qn_status cut(struct lines *l, const char *name, const qn_lines_opt *o, size_t bytes)
 {
     const bool mark = bytes >= 3 && memcmp(l->text, "\xef\xbb\xbf", 3) == 0;
     char *at = l->text + (mark ? 3 : 0), *end = l->text + bytes;
@@ -76,14 +113,19 @@ static qn_status cut(struct lines *l, size_t bytes)
     qn_status st;
 
     while (at < end) {
-        char *stop = at + strcspn(at, "\r\n");
-        const bool pair = stop + 1 < end && stop[0] == '\r' && stop[1] == '\n';
+        char *stop = at, *line = at;
+        bool pair;
 
+        while (stop < end && *stop != '\r' && *stop != '\n')
+            stop++;
+        pair = stop + 1 < end && stop[0] == '\r' && stop[1] == '\n';
         if ((st = qni_reserve(l->ctx, &l->lines.line, &room, (size_t)l->lines.lines, sizeof(char *))))
             return st;
-        l->lines.line[l->lines.lines++] = at;
+        l->lines.line[l->lines.lines++] = line;
         at = stop + 1 + pair;
         *stop = 0;
+        if (o->bad)
+            check_line(l, name, o, line, (size_t)(stop - line));
     }
     return QN_OK;
 }
@@ -115,8 +157,8 @@ qn_status qn_lines_read_from(qn_lines **out, const qn_reader *text, const qn_lin
     }
     l->ctx = held;
     if ((st = qni_reader_all(held, text, o.max_bytes ? o.max_bytes : MOST_BYTES, &l->text, &bytes)) ||
-        (o.encoding && (st = convert(held, text->name, o.encoding, &l->text, &bytes))) ||
-        (st = qni_utf8_check(text->name, l->text, bytes)) || (st = cut(l, bytes)))
+        (o.encoding && (st = convert(held, text->name, &o, &l->text, &bytes))) ||
+        (!o.bad && (st = qni_utf8_check(text->name, l->text, bytes))) || (st = cut(l, text->name, &o, bytes)))
         goto done;
     *out = &l->lines;
     l = NULL;
