@@ -61,7 +61,7 @@ static void collect(struct pipe p[2], pid_t child, const char *until, int number
 
 void command_run_until(struct command_result *r, const char *words, const char *until, int number)
 {
-    char copy[1024], *argv[64] = { (char *)command_path };
+    char copy[4096], *argv[64] = { (char *)command_path };
     struct pipe p[2] = { { .text = calloc(1, 1) }, { .text = calloc(1, 1) } };
     posix_spawn_file_actions_t actions;
     int ends[2][2], n = 1, state = 0;

@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * The quern command on sentences and recordings as they come: trained on, asked about, and refused where they are broken.
+ * The quern command on raw things as they come: trained on, asked about, and refused where they are broken.
  * Arguments: the command, and "all" to train as well. */
 #include "command.h"
 
@@ -85,6 +85,55 @@ static void skips(const char *line, int n, const char *part)
     command_run(&r, words(line), 0);
     if (!strstr(r.err, part) || command_lines(r.err) != n + 1)
         test_fail(__FILE__, __LINE__, "%s: said %.300s", line, r.err);
+    command_free(&r);
+}
+
+/* An object of predict --json without its name and its label; gives the length. */
+static size_t answer_in(const char *line, const char **begin)
+{
+    const char *end = line + strcspn(line, "\n"), *label = strstr(line, ",\"label\":");
+
+    *begin = line + strcspn(line, ",");
+    return (size_t)((label && label < end ? label : end - 1) - *begin);
+}
+
+/* What the model makes of a dataset's samples, as they were prepared in training, and of the same things as they come: the same,
+ * digit for digit. */
+static void same_answers(const char *samples, const char *things, int n)
+{
+    struct command_result a, b;
+
+    command_run(&a, words(samples), 0);
+    command_run(&b, words(things), 0);
+    CHECK_INT(command_lines(a.out), n);
+    CHECK_INT(command_lines(b.out), n);
+    for (const char *at = a.out, *to = b.out; *at && *to && !test_failed(); at = strchr(at, '\n') + 1, to = strchr(to, '\n') + 1) {
+        const char *x, *y;
+        const size_t bytes = answer_in(at, &x);
+
+        if (answer_in(to, &y) != bytes || memcmp(x, y, bytes))
+            test_fail(__FILE__, __LINE__, "%s: said %.*s, but of the thing as it comes %.200s", samples, (int)bytes, x, to);
+    }
+    command_free(&a);
+    command_free(&b);
+}
+
+/* The saved model's result of the test part is the one that training ended with. */
+static void same_result(const char *train, int epochs, const char *evaluate)
+{
+    struct command_result r;
+    struct qni_json *j;
+    double loss;
+
+    command_run(&r, words(train), 0);
+    j = command_line_json(r.out, epochs);
+    loss = command_number(j, "test_loss");
+    qni_json_free(&j);
+    command_free(&r);
+    command_run(&r, words(evaluate), 0);
+    j = command_line_json(r.out, 0);
+    CHECK(command_number(j, "loss") == loss);
+    qni_json_free(&j);
     command_free(&r);
 }
 
@@ -184,16 +233,103 @@ static void bad_recordings(void)
     refused("train speech --data sounds:%/bad --hold-out 1", "QN_E_FORMAT", "0_a_2.wav: empty");
 }
 
+#if QND_PNG
+
+static void bad_pictures(void)
+{
+    CHECK(!mkdir(words("%/some"), 0777) && !mkdir(words("%/some/a"), 0777) && !mkdir(words("%/some/b"), 0777));
+    for (int i = 0; i < 8; i++) {
+        char name[32], from[] = DATA "/digit-pictures/zero/00.png";
+
+        from[sizeof(from) - 6] = (char)('0' + i);
+        snprintf(name, sizeof(name), "%%/some/%c/%d.png", i % 2 ? 'a' : 'b', i);
+        copy(name, from, 1 << 16);
+    }
+    copy("%/some/a/other.jpg", MEDIA "/rgb.png", 1 << 16); /* wrongly named, and of another size */
+    refused("train mlp --data images:/nowhere", "QN_E_IO", "/nowhere");
+    refused("train mlp --data images:%/some/a", "QN_E_FORMAT", "there is no folder in it");
+    refused("train resnet20 --data flowers --data-dir /nowhere", "QN_E_IO", "/nowhere/flowers: there is no such folder");
+    refused("train text --data images:%/some", "QN_E_SHAPE", "lines:FILE");
+    copy("%/some/b/cut.png", MEDIA "/rgb.png", 100);
+    refused("train mlp --data images:%/some", "QN_E_FORMAT", "cut.png: truncated");
+    write_text("%/some/b/cut.png", "");
+    refused("train mlp --data images:%/some", "QN_E_FORMAT", "cut.png: empty");
+    copy("%/some/b/cut.png", MEDIA "/mono.wav", 1 << 16);
+    refused("train mlp --data images:%/some", "QN_E_FORMAT", "cut.png: neither PNG nor JPEG");
+    skips("train mlp --data images:%/some --split 0.5 --epochs 1 --quiet --skip-bad", 1, "cut.png: neither PNG nor JPEG");
+    unlink(words("%/some/b/cut.png"));
+}
+
+#endif
+
+static void bad_tables(void)
+{
+    write_text("%/rows.csv", "a,b,class\n1,2,x\n2,3,y\n3\n4,4,x\nfour,4,y\n5,5,\n6,7,x\n7,7,y\n8,9,x\n9,9,y\n");
+    write_text("%/wide.arff", "@relation r\n@attribute a real\n@attribute b {x,y\n@data\n1,x\n");
+    write_bytes("%/sixteen.csv", "a\0,\0b\0\n\0", 8);
+    refused("train linear --data csv:/nowhere.csv", "QN_E_IO", "/nowhere.csv");
+    refused("train linear --data csv:%/empty.txt", "QN_E_FORMAT", "empty.txt: there is no row");
+    refused("train linear --data csv:%/rows.csv", "QN_E_FORMAT", "rows.csv: line 4: 1 values, expected 3");
+    refused("train linear --data arff:%/wide.arff", "QN_E_FORMAT", "wide.arff: line 3");
+    refused("train linear --data csv:%/sixteen.csv", "QN_E_FORMAT", "a zero byte");
+    refused("train linear --data csv:" MEDIA "/rgb.png", "QN_E_FORMAT", "rgb.png: byte 0 is not UTF-8");
+    says("train linear --data csv:%/rows.csv --epochs 1 --skip-bad", "3 rows are left out");
+    skips("train linear --data csv:%/rows.csv --epochs 1 --quiet --skip-bad", 3, "column \"a\": expected a number, found \"four\"");
+}
+
+/* ---- prepared as training did ---- */
+
+#if QND_PNG
+
+/* bad_pictures() left them there: grey ones, and a larger one of colours. */
+static void pictures_alike(void)
+{
+    same_result("train mlp --data images:%/some --split 0.5 --epochs 1 --json --save %/p.qn", 1,
+                "evaluate %/p.qn --data images:%/some --split 0.5 --json");
+    same_answers("predict %/p.qn --data images:%/some --json --top 2",
+                 "predict %/p.qn --json --top 2 %/some/a/1.png %/some/a/3.png %/some/a/5.png %/some/a/7.png %/some/a/other.jpg "
+                 "%/some/b/0.png %/some/b/2.png %/some/b/4.png %/some/b/6.png", 9);
+}
+
+#endif
+
+/* Categories, missing numbers and all; a number in its own units. */
+static void rows_alike(void)
+{
+    char text[4096] = "colour,size,weight,price\n";
+
+    for (int i = 0; i < 40; i++) {
+        char size[16] = "?";
+
+        if (i % 4)
+            sprintf(size, "%d.5", i * i % 17);
+        sprintf(text + strlen(text), "%s,%s,%d,%d\n", i % 3 ? "red" : i % 2 ? "blue" : "", size, i * 5 % 13, i * 3 % 50);
+    }
+    write_text("%/goods.csv", text);
+    same_result("train linear --data csv:%/goods.csv --target number --epochs 2 --json --save %/g.qn", 2,
+                "evaluate %/g.qn --data csv:%/goods.csv --target number --split 0.2 --json");
+    says("inspect %/g.qn", "missing values: 17 (colour 7, size 10)");
+    says("inspect %/g.qn", "done: missing numbers become their column's mean");
+    same_answers("predict %/g.qn --data csv:%/goods.csv --target number --json", "predict %/g.qn %/goods.csv --json", 40);
+}
+
 /* ---- trained, evaluated, asked ---- */
 
 static void sentences(void)
 {
     refused("train text --data digits --save %/a.qn", "QN_E_SHAPE", "lines:FILE");
-    CHECK(result("train text-cnn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --epochs 20 --batch 16 --lr 0.005 --json "
-                 "--save %/a.qn", 20, "test_accuracy") > 0.5);
+    same_result("train text-cnn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --epochs 20 --batch 16 --lr 0.005 --json "
+                "--save %/a.qn", 20, "evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --batch 16 --json");
+    CHECK(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --json", 0, "accuracy") > 0.5);
     CHECK_INT(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --json", 0, "samples"), 200);
     CHECK(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --json", 0, "accuracy") > 0.9);
     CHECK_INT(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --json", 0, "samples"), 20);
+    write_text("%/said.txt", "The food was great!\t1\nNot good, very slow.\t0\nSo-so; \"fine\"\t1\n");
+    write_text("%/heard.txt", "The food was great!\nNot good, very slow.\nSo-so; \"fine\"\n");
+    same_answers("predict %/a.qn --data lines:%/said.txt --json --top 2", "predict %/a.qn %/heard.txt --json --top 2", 3);
+    write_bytes("%/zero.txt", "bad\t0\nwor\0se\t0\nf\xe9te\t1\ngood\t1\n", 28);
+    CHECK_INT(result("evaluate %/a.qn --data lines:%/zero.txt --skip-bad --json", 0, "samples"), 2);
+    skips("evaluate %/a.qn --data lines:%/zero.txt --skip-bad", 2, "zero.txt: line 3: byte 1 is not UTF-8");
     write_text("%/ask.txt", "The food was great!\n\nNot good, very slow.\n");
     says("predict %/a.qn %/ask.txt", "ask.txt:1: 1 (");
     says("predict %/a.qn %/ask.txt", "ask.txt:3: 0 (");
@@ -233,8 +369,14 @@ static void chinese(void)
 
 static void recordings(void)
 {
-    CHECK(result("train speech-cnn --data sounds:" DATA "/spoken --hold-out 3 --epochs 20 --batch 6 --json --save %/s.qn", 20,
-                 "test_accuracy") > 0.8);
+    char line[1024] = "predict %/s.qn --json --top 3";
+
+    same_result("train speech-cnn --data sounds:" DATA "/spoken --hold-out 3 --epochs 20 --batch 6 --json --save %/s.qn", 20,
+                "evaluate %/s.qn --data sounds:" DATA "/spoken --hold-out 3 --batch 6 --json");
+    CHECK(result("evaluate %/s.qn --data sounds:" DATA "/spoken --hold-out 3 --json", 0, "accuracy") > 0.8);
+    for (int i = 0; i < 4; i++)
+        sprintf(line + strlen(line), " " DATA "/spoken/0_nicolas_%d.wav", i);
+    same_answers("predict %/s.qn --data sounds:" DATA "/spoken --count 4 --json --top 3", line, 4);
     CHECK_INT(result("evaluate %/s.qn --data sounds:" DATA "/spoken --hold-out yweweler --json", 0, "samples"), 12);
     CHECK(result("evaluate %/s.qn --data sounds:" DATA "/spoken --json", 0, "accuracy") > 0.9);
     says("predict %/s.qn " DATA "/spoken/2_nicolas_1.wav " DATA "/spoken/0_yweweler_2.wav", "2_nicolas_1.wav: 2 (");
@@ -257,6 +399,11 @@ static void visits(void)
 {
     CHECK(result("train recsys --data events:" DATA "/visits/msweb.data --epochs 4 --json --save %/v.qn", 4, "test_hr@10") > 0.65);
     CHECK(result("evaluate %/v.qn --data events:" DATA "/visits/msweb.data --json", 0, "hr@10") > 0.65);
+    write_text("%/log.csv", "user,item\na,/products\na,/msdownload\nb,/ie\nb,/products\nb,/ie\nb\nc,/ie\n");
+    write_text("%/before.txt", "/products\n/ie,/products\n");
+    same_answers("predict %/v.qn --data events:%/log.csv --json --top 3 --skip-bad",
+                 "predict %/v.qn %/before.txt --json --top 3", 2);
+    skips("evaluate %/v.qn --data events:%/log.csv --skip-bad", 1, "log.csv: line 7: 1 values, expected 2 or more");
     write_text("%/who.txt", "/products,/msdownload\nnothing that is known\n");
     says("predict %/v.qn %/who.txt --top 2", "who.txt:1: /");
     says("predict %/v.qn %/who.txt --json", "\"name\":\"/");
@@ -300,6 +447,12 @@ int main(int argc, char **argv)
     test_run("raw: broken pairs of sentences are refused in a line", bad_pairs);
     test_run("raw: broken recordings are refused in a line", bad_recordings);
     test_run("raw: broken logs of visits are refused in a line", bad_visits);
+    test_run("raw: broken tables are refused in a line, or their rows skipped", bad_tables);
+#if QND_PNG
+    test_run("raw: broken pictures are refused in a line, or skipped", bad_pictures);
+    test_run("raw: pictures are prepared for an answer as in training", pictures_alike);
+#endif
+    test_run("raw: rows are prepared for an answer as in training", rows_alike);
     if (argc > 2) {
         test_run("raw: sentences, from a file to predictions", sentences);
         test_run("raw: Chinese, from a file to predictions", chinese);

@@ -192,15 +192,21 @@ static qn_status part(qn_dataset **out, const struct table *t, int which)
 /* What cleaning found and did; the preparation says what is done to each column. */
 static qn_status add_report(struct table *t)
 {
-    size_t bytes = 0;
+    char done[256];
+    size_t bytes = 0, room;
     qn_status st = qn_table_report(t->cells, NULL, 0, &bytes);
 
     if (st)
         return st;
-    if (!(t->d->report_owned = qn_context_alloc(t->d->ctx, bytes + 1)))
+    snprintf(done, sizeof(done), "done: missing numbers become their column's mean in the rows to train on, missing categories "
+             "none of its values; %lld rows are left out\n", (long long)t->d->skipped);
+    room = bytes + strlen(done) + 1;
+    if (!(t->d->report_owned = qn_context_alloc(t->d->ctx, room)))
         return QN_E_HOST_MEMORY;
     t->d->report = t->d->report_owned;
-    return qn_table_report(t->cells, t->d->report_owned, bytes + 1, &bytes);
+    if (!(st = qn_table_report(t->cells, t->d->report_owned, bytes + 1, &bytes)))
+        strcpy(t->d->report_owned + bytes, done);
+    return st;
 }
 
 static qn_status open_parts(struct table *t, const char *path, bool train)
