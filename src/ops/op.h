@@ -153,6 +153,11 @@ static inline bool qni_matrix_is_played(const struct qni_caps *caps)
 {
     return caps->matrix_played || !caps->matrix;
 }
+/* How wide Intel's waves are: see cl/common/narrow.clh. */
+static inline int qni_intel_wave(const struct qni_caps *caps)
+{
+    return caps->simd == 8 ? 8 : 16;
+}
 void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps);
 /* The algorithm of that name, or NULL. */
 const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name);

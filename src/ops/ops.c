@@ -135,6 +135,8 @@ void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struc
 {
     qni_define(r, l, "QN_MATRIX", qni_matrix_of(caps));
     qni_define(r, l, "QN_PLAYED", qni_matrix_is_played(caps));
+    if (caps->matrix == QNI_MATRIX_INTEL)
+        qni_define(r, l, "QN_WAVE", qni_intel_wave(caps));
 }
 
 const struct qni_algo *qni_algo_prefer(const struct qni_problem *p)

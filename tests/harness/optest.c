@@ -430,13 +430,25 @@ void optest_run(const struct optest_case *cases, size_t n)
 
 void optest_run_played(const struct optest_case *cases, size_t n)
 {
-    static const char *const makers[] = {
-        [QNI_MATRIX_NVIDIA] = "NVIDIA", [QNI_MATRIX_AMD] = "AMD", [QNI_MATRIX_INTEL] = "Intel"};
+    static const struct {
+        const char *name;
+        enum qni_matrix matrix;
+        int simd;
+    } makers[] = {
+        {"NVIDIA", QNI_MATRIX_NVIDIA, 0},
+        {"AMD", QNI_MATRIX_AMD, 0},
+        {"Intel", QNI_MATRIX_INTEL, 16},
+        {"Intel's narrow threads", QNI_MATRIX_INTEL, 8},
+    };
     qn_device *dev = test_device();
-    const enum qni_matrix matrix = dev ? dev->caps.matrix : QNI_MATRIX_NONE;
+    struct qni_caps before;
 
-    for (int m = QNI_MATRIX_NVIDIA; dev && m <= QNI_MATRIX_INTEL; m++) {
-        dev->caps.matrix = (enum qni_matrix)m;
+    if (!dev)
+        return;
+    before = dev->caps;
+    for (size_t m = 0; m < QNI_COUNT(makers); m++) {
+        dev->caps.matrix = makers[m].matrix;
+        dev->caps.simd = makers[m].simd;
         dev->caps.matrix_played = true;
         for (size_t i = 0; i < n; i++) {
             const struct qni_algo *const algos[] = {qni_algo_find(cases[i].op, "matrix"), NULL};
@@ -444,7 +456,7 @@ void optest_run_played(const struct optest_case *cases, size_t n)
             struct qni_op op = *one.op;
             char name[160];
 
-            snprintf(name, sizeof(name), "as %s: %s", makers[m], one.name);
+            snprintf(name, sizeof(name), "as %s: %s", makers[m].name, one.name);
             op.algos = algos;
             one.name = name;
             one.op = &op;
@@ -452,10 +464,7 @@ void optest_run_played(const struct optest_case *cases, size_t n)
             optest_run(&one, 1);
         }
     }
-    if (dev) {
-        dev->caps.matrix = matrix;
-        dev->caps.matrix_played = false;
-    }
+    dev->caps = before;
 }
 
 struct qni_caps optest_matrix_caps(void)

@@ -50,6 +50,7 @@ class Unit:
         self.items = self.group[0] * self.group[1] * self.group[2]
         self.played = local.get("QN_PLAYED") == "1"
         self.matrix = local.get("QN_MATRIX") if native else None
+        self.wave = local.get("QN_WAVE")  # how wide threads are, where that is Intel's to choose
 
     def group_text(self):
         return "x".join(str(g) for g in self.group)
@@ -240,6 +241,10 @@ def is_for(target, file):
     return target in MATRIX[file.matrix][1] if file.matrix else target != SUBGROUPS
 
 
+def has_matrix(device, unit):
+    return device in MATRIX[unit.matrix][0] and (unit.wave is None or DEVICES[device].endswith(":" + unit.wave))
+
+
 def missing(needs):
     return [n for n in needs if not (os.path.exists(n) if n.startswith("/") else shutil.which(n))]
 
@@ -382,7 +387,7 @@ def collect(tap, build, folder, tmp):
     files = {None: files_of(every.values(), os.path.join(tmp, "all"))}
     for device in DEVICES:
         files[device] = files_of([u for u in units[device] if u.items > 1 and not u.played] +
-                                 [u for u in native if device in MATRIX[u.matrix][0]], os.path.join(tmp, device))
+                                 [u for u in native if has_matrix(device, u)], os.path.join(tmp, device))
     return files
 
 

@@ -7,18 +7,21 @@
 #define DEPTH 8       /* QN_KT */
 #define SMALLEST 16   /* of each size, where it is not played: less fills no instruction */
 
-/* By enum qni_matrix. A part is a multiple of what an instruction makes, and the last has work-groups of 64. Intel's waves of 16
- * have 64 registers a work-item where narrower ones are possible: no part of 16 by 16. */
+/* By enum qni_matrix. A part is a multiple of what an instruction makes, and the last has work-groups of 64. */
 static const struct qni_gemm_tile tiles[][3] = {
     [QNI_MATRIX_NVIDIA] = {{128, 64, 32, 32, 256}, {64, 64, 32, 32, 128}, {32, 32, 32, 16, 64}},
     [QNI_MATRIX_AMD] = {{128, 128, 64, 64, 256}, {64, 64, 32, 32, 256}, {32, 32, 32, 32, 64}},
-    [QNI_MATRIX_INTEL] = {{64, 32, 8, 16, 256}, {32, 32, 8, 16, 128}, {16, 32, 8, 16, 64}},
+    [QNI_MATRIX_INTEL] = {{64, 64, 16, 16, 256}, {32, 64, 16, 16, 128}, {32, 32, 16, 16, 64}},
 };
+static const struct qni_gemm_tile intel_8_tiles[] = {{64, 64, 8, 16, 256}, {32, 64, 8, 16, 128}, {32, 32, 8, 16, 64}};
 
 static const struct qni_gemm_tile *choose(struct qni_gemm_parts *parts, const struct qni_gemm *g,
                                           const struct qni_caps *caps)
 {
-    return qni_gemm_choose(parts, g, caps, tiles[qni_matrix_of(caps)], QNI_COUNT(tiles[0]), DEPTH);
+    const enum qni_matrix matrix = qni_matrix_of(caps);
+    const bool narrow = matrix == QNI_MATRIX_INTEL && qni_intel_wave(caps) == 8;
+
+    return qni_gemm_choose(parts, g, caps, narrow ? intel_8_tiles : tiles[matrix], QNI_COUNT(tiles[0]), DEPTH);
 }
 
 static bool applies(const struct qni_problem *p)
