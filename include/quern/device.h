@@ -254,6 +254,46 @@ QN_API qn_status qn_device_verdict(qn_verdict *out, qn_context *ctx, const char 
  */
 QN_API qn_status qn_device_qualify(qn_verdict *out, qn_context *ctx, const char *select, const qn_qualify_opt *opt);
 
+/** Whether a device's work is given to an algorithm. */
+typedef enum qn_algorithm_state {
+    QN_ALGORITHM_USED = 0,     /**< yes, where it applies */
+    QN_ALGORITHM_LEFT_OUT = 1, /**< no: the self-test found it wrong */
+    QN_ALGORITHM_UNTRIED = 2,  /**< no: it uses one maker's instructions, and the self-test has not passed it */
+    QN_ALGORITHM_QUALIFIED = 3 /**< yes, because the self-test has passed it */
+} qn_algorithm_state;
+
+/** An algorithm of an operation, on a device; texts are lent for the call. */
+typedef struct qn_algorithm {
+    const char *operation;    /**< "matmul" */
+    const char *name;         /**< "implicit_gemm" */
+    const char *family;       /**< of operations: $QUERN_ALGO "FAMILY=NAME" gets the algorithm whatever its state */
+    qn_algorithm_state state; /**< in a word */
+    const char *reason;       /**< why its state is one of the two that mean no; "" */
+} qn_algorithm;
+
+/** What takes an algorithm. */
+typedef void qn_algorithm_fn(void *user, const qn_algorithm *algorithm);
+
+/** "used", "left out", "untried" or "qualified"; "?" for any other number. Threads: any. */
+QN_API const char *qn_algorithm_state_name(qn_algorithm_state state);
+
+/**
+ * Every algorithm of every operation, an operation's best ones first, with what the device's self-test means for it.
+ *
+ * @param ctx     borrowed; NULL for the defaults
+ * @param select  as for qn_device_verdict(); borrowed
+ * @param visit   called for each, on this thread
+ * @param user    handed to visit
+ *
+ * @retval QN_OK             all were given
+ * @retval QN_E_ARG          visit is NULL, or select is no expression; the message has the column
+ * @retval QN_E_NO_DEVICE    nothing matches; the message lists what there is or says what to install
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_device_algorithms(qn_context *ctx, const char *select, qn_algorithm_fn *visit, void *user);
+
 /** Wait until all queued work is done. @retval QN_E_DEVICE or QN_E_DEVICE_LOST what went wrong. Threads: any. */
 QN_API qn_status qn_device_finish(qn_device *dev);
 

@@ -402,10 +402,7 @@ bool qni_qualify_once(struct qni_found *found, qn_context *ctx)
     return v.state != QN_VERDICT_UNTESTED;
 }
 
-/* ---- public ---- */
-
-/* The device that is meant, whatever its verdict. */
-static qn_status find_device(struct qni_found **found, size_t *chosen, qn_context *ctx, const char *select)
+qn_status qni_qualify_find(struct qni_found **found, size_t *chosen, qn_context *ctx, const char *select)
 {
     const struct qni_cl *cl;
     size_t n;
@@ -418,17 +415,7 @@ static qn_status find_device(struct qni_found **found, size_t *chosen, qn_contex
     return qni_device_choose(chosen, ctx, *found, n, select);
 }
 
-qn_status qni_qualify_choose(qn_device_info *out, qn_context *ctx, const char *select)
-{
-    struct qni_found *found = NULL;
-    size_t i = 0;
-    const qn_status st = find_device(&found, &i, ctx, select);
-
-    if (!st)
-        *out = found[i].info;
-    qni_free(ctx, &found);
-    return st;
-}
+/* ---- public ---- */
 
 qn_status qn_device_verdict(qn_verdict *out, qn_context *ctx, const char *select)
 {
@@ -440,7 +427,7 @@ qn_status qn_device_verdict(qn_verdict *out, qn_context *ctx, const char *select
 
     if (!out)
         return qni_error(QN_E_ARG, "out is NULL");
-    if ((st = qni_context_get(&c, ctx)) || (st = find_device(&found, &i, c, select)))
+    if ((st = qni_context_get(&c, ctx)) || (st = qni_qualify_find(&found, &i, c, select)))
         goto done;
     qni_verdict_get(&v, c, &found[i].caps);
     qni_verdict_brief(out, &v);
@@ -469,7 +456,7 @@ qn_status qn_device_qualify(qn_verdict *out, qn_context *ctx, const char *select
             return qni_error(QN_E_ARG, "reserved[%zu] of the options is not zero", k);
     if (opt->limit_s < 0)
         return qni_error(QN_E_ARG, "limit_s is %d, expected 0 or more", opt->limit_s);
-    if ((st = qni_context_get(&c, ctx)) || (st = find_device(&found, &i, c, select)) ||
+    if ((st = qni_context_get(&c, ctx)) || (st = qni_qualify_find(&found, &i, c, select)) ||
         (st = qni_qualify(&v, c, &found[i], opt->quick ? QNI_LEVEL_QUICK : QNI_LEVEL_ALL, opt)))
         goto done;
     qni_verdict_brief(out, &v);

@@ -93,8 +93,8 @@ qn_status qni_qualify(struct qni_verdict *out, qn_context *ctx, const struct qni
                       const qn_qualify_opt *opt);
 /* Is a device to be tested when it is opened first? */
 bool qni_qualify_first(const qn_context *ctx, const struct qni_found *found);
-/* The device that select means, whatever its verdict. */
-qn_status qni_qualify_choose(qn_device_info *out, qn_context *ctx, const char *select);
+/* The device that select means, whatever its verdict; give all that were found back with qni_free(ctx, found). */
+qn_status qni_qualify_find(struct qni_found **found, size_t *chosen, qn_context *ctx, const char *select);
 /* Do so, unless another process is faster, and let the verdict count; false where the test cannot be made, or its verdict not
  * be kept, which is logged. */
 bool qni_qualify_once(struct qni_found *found, qn_context *ctx);

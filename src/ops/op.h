@@ -162,6 +162,16 @@ void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struc
 /* The algorithm of that name, or NULL. */
 const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name);
 
+/* ---- offered.c: whether a device's work is given to an algorithm ---- */
+
+struct qni_verdict;
+
+/* Of an operation; caps and verdict of the device, or both zero where there is none. */
+qn_algorithm qni_algo_offered(const struct qni_op *op, const struct qni_algo *a, const struct qni_caps *caps,
+                              const struct qni_verdict *v);
+/* Of all operations, one after another. */
+void qni_algos_offered(const struct qni_caps *caps, const struct qni_verdict *v, qn_algorithm_fn *visit, void *user);
+
 /* ---- primitive.c: one operation planned by itself; the public qn_op of quern/op.h ---- */
 
 /* algo NULL: choose. */

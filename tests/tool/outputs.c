@@ -3,6 +3,8 @@
  * What docs/command.md promises of the command's output: each object's members, and that numbers which say the same
  * thing in two places agree. */
 #include "command.h"
+#include "device/qualify.h"
+#include "ops/op.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -127,7 +129,8 @@ static void devices(void)
 
             check_members(&device, "platform_index device_index platform name vendor type driver version global_bytes "
                                    "alloc_bytes local_bytes free_bytes compute_units clock_mhz usable chosen score reason select "
-                                   "uuid pci gflops gbytes_per_s verdict verdict_text left_out");
+                                   "uuid pci gflops gbytes_per_s verdict verdict_text left_out "
+                                   "wrong algorithms");
             CHECK_OK(qni_json_get_bool(&device, "chosen", &is));
             chosen += is;
             CHECK_OK(qni_json_member(&reason, &device, "reason"));
@@ -202,6 +205,111 @@ static void benchmark(void)
         unsetenv("QUERN_CACHE");
     free(old);
     CHECK_INT(system(line("rm -r %s%s", file("store"), "")), 0);
+}
+
+/* Keep a verdict of the device in use. */
+static bool keep_verdict(const struct qni_verdict *v)
+{
+    struct qni_found *found = NULL;
+    qn_context *ctx = NULL;
+    size_t i;
+    bool ok = CHECK_OK(qn_context_create(&ctx, NULL)) && CHECK_OK(qni_qualify_find(&found, &i, ctx, NULL));
+
+    if (ok)
+        qni_verdict_put(ctx, &found[i].caps, v);
+    qni_free(ctx, &found);
+    qn_context_destroy(&ctx);
+    return ok;
+}
+
+/* What `quern` says with these arguments holds all these texts; a "-" before one: and not that. */
+static void check_says(const char *arguments, int code, const char *const texts[])
+{
+    struct command_result r;
+
+    command_run(&r, arguments, code);
+    for (int i = 0; texts[i]; i++)
+        if (!strstr(r.out, texts[i] + (*texts[i] == '-')) != (*texts[i] == '-'))
+            test_fail(__FILE__, __LINE__, "%s says %s %s", arguments, *texts[i] == '-' ? "what it should not," : "nothing of",
+                      texts[i]);
+    command_free(&r);
+}
+
+#define STATES 1000
+
+static void keep_state(void *user, const qn_algorithm *a)
+{
+    char *text = user;
+    const size_t used = strlen(text);
+
+    if (a->state != QN_ALGORITHM_USED)
+        snprintf(text + used, STATES - used, "%s/%s of %s is %s: %s\n", a->operation, a->name, a->family,
+                qn_algorithm_state_name(a->state), a->reason);
+}
+
+#define NONE "the device has none of the instructions that it is made of"
+
+/* What a self-test found of algorithms is told, with the reason, by every list and by the library. */
+static void verdicts(void)
+{
+    const struct qni_verdict v = {
+        .state = QN_VERDICT_PARTLY, .level = QNI_LEVEL_ALL, .passed = 7, .failed = 6, .findings = 6, .qualified = "matmul/matrix ",
+        .finding = { { "matmul/cpu", "large: element 3 is 2, not 1", 1 }, { "device: two queues", "they do not wait", 0 },
+                     { "reduce/group", "sum: nan", 1 }, { "softmax/lanes", "small: inf", 1 }, { "eltwise/vector", "relu: -1", 1 },
+                     { "eltwise/coalesced", "relu: -1", 1 } },
+    };
+    char *old = getenv("QUERN_CACHE") ? strdup(getenv("QUERN_CACHE")) : NULL, text[STATES] = "";
+    struct qni_caps caps = { .matrix = QNI_MATRIX_NVIDIA, .name = "one" };
+    const struct qni_op *op = qni_op_find("matmul");
+    const struct qni_algo *matrix = qni_algo_find(op, "matrix");
+    struct qni_verdict quick = { .state = QN_VERDICT_GOOD, .level = QNI_LEVEL_QUICK };
+
+    setenv("QUERN_CACHE", file("verdicts"), 1);
+    check_says("ops", 0, (const char *[]){ "cpu, matrix (untried), gpu", "\nuntried, and off, on ", "\nmatmul/matrix: " NONE "\n",
+                                           "-left out", "-qualified", NULL });
+    check_says("devices", 0, (const char *[]){ "  not tested  ", "-untried", NULL });
+    if (!keep_verdict(&v))
+        goto done;
+    check_says("ops", 0, (const char *[]){ "cpu (left out), matrix (qualified), gpu, ", "\nleft out, by the self-test, on ",
+                                           "\nmatmul/cpu: large: element 3 is 2, not 1\n", "\nsoftmax/lanes: small: inf\n",
+                                           "\nqualified, by the self-test, on ", "\nmatmul/matrix\n",
+                                           "\nattention/matrix: " NONE "\n", "-they do not wait", NULL });
+    check_says("ops --json", 0,
+               (const char *[]){ "\"state\": \"left out\", \"reason\": \"large: element 3 is 2, not 1\", \"left_out\": \"large: ",
+                                 "\"state\": \"qualified\", \"reason\": null}", "\"state\": \"used\", \"reason\": null}", NULL });
+    check_says("ops --device nothing-like-it", 3, (const char *[]){ "-matmul", NULL });
+    check_says("ops --device !!", 2, (const char *[]){ "-matmul", NULL });
+    check_says("ops --device 0:0", 0, (const char *[]){ "matmul", NULL });
+    check_says("devices", 0, (const char *[]){ "  partly  ", "left out: eltwise/vector: relu: -1\n", "left out: 2 more: --long tells",
+                                               "qualified: matmul/matrix\n", "-untried", NULL });
+    check_says("devices --long", 0, (const char *[]){ "algorithm left out ", " matmul/cpu: large: element 3 is 2, not 1\n",
+                                                      "algorithm qualified ", " matmul/matrix\n", "algorithm untried ",
+                                                      " attention/matrix: " NONE "\n", " device: two queues: they do not wait\n",
+                                                      "-2 more", NULL });
+    check_says("devices --json", 0,
+               (const char *[]){ "\"wrong\": [{\"name\": \"device: two queues\", \"reason\": \"they do not wait\"}]",
+                                 "{\"name\": \"matmul/cpu\", \"state\": \"left out\", \"reason\": \"large: element 3 is 2, not 1\"}",
+                                 "{\"name\": \"matmul/matrix\", \"state\": \"qualified\", \"reason\": null}", NULL });
+    CHECK_OK(qn_device_algorithms(NULL, NULL, keep_state, text));
+    CHECK(strstr(text, "matmul/cpu of gemm is left out: large: element 3 is 2, not 1\n"));
+    CHECK(strstr(text, "matmul/matrix of gemm is qualified: \n"));
+    CHECK(strstr(text, "attention/matrix of attention is untried: " NONE "\n"));
+    setenv("QUERN_QUALIFY", "ignore", 1); /* what was found does not count */
+    check_says("ops", 0, (const char *[]){ "cpu, matrix (untried), gpu", "-left out", NULL });
+    unsetenv("QUERN_QUALIFY");
+    CHECK_STATUS(qn_device_algorithms(NULL, NULL, NULL, NULL), QN_E_ARG, "visit");
+    /* Where the device has the instructions, it depends on what was tested. */
+    CHECK(strstr(qni_algo_offered(op, matrix, &caps, &quick).reason, "off until "));
+    quick.level = QNI_LEVEL_ALL;
+    CHECK(strstr(qni_algo_offered(op, matrix, &caps, &quick).reason, "nothing in the device's self-test"));
+    CHECK_STR(qn_algorithm_state_name((qn_algorithm_state)4), "?");
+done:
+    if (old)
+        setenv("QUERN_CACHE", old, 1);
+    else
+        unsetenv("QUERN_CACHE");
+    free(old);
+    CHECK_INT(system(line("rm -rf %s%s", file("verdicts"), "")), 0);
 }
 
 /* predict's line at text, for sample i: the classes with their probabilities, likeliest first. */
@@ -355,6 +463,7 @@ int main(int argc, char **argv)
     test_run("outputs: devices --json", devices);
     test_run("outputs: devices --select", selecting);
     test_run("outputs: devices --benchmark", benchmark);
+    test_run("outputs: what a self-test found is told, with reasons", verdicts);
     test_run("outputs: evaluate agrees with what predict says of each sample", agree);
     test_run("outputs: predict and evaluate in plain text", plain);
     test_run("outputs: predict for images of one's own", images);

@@ -20,7 +20,17 @@ const char *device_type_name(qn_device_type type)
     return types[type];
 }
 
-/* What the self-test found. */
+static void print_algorithm(void *user, const qn_algorithm *is)
+{
+    char label[48];
+
+    (void)user;
+    snprintf(label, sizeof(label), "quern: algorithm %s", qn_algorithm_state_name(is->state));
+    if (is->state != QN_ALGORITHM_USED)
+        printf("    %-48s %s/%s%s%s\n", label, is->operation, is->name, *is->reason ? ": " : "", is->reason);
+}
+
+/* What the self-test found, and what follows for algorithms. */
 static void print_verdict(const qn_context *ctx, const struct qni_caps *c)
 {
     struct qni_verdict v;
@@ -30,8 +40,9 @@ static void print_verdict(const qn_context *ctx, const struct qni_caps *c)
     qni_verdict_brief(&brief, &v);
     printf("    %-48s %s\n", "quern: self-test", brief.text);
     for (size_t i = 0; i < v.findings; i++)
-        printf("    %-48s %s: %s\n", v.finding[i].algorithm ? "quern: algorithm left out" : "quern: wrong", v.finding[i].name,
-               v.finding[i].reason);
+        if (!v.finding[i].algorithm)
+            printf("    %-48s %s: %s\n", "quern: wrong", v.finding[i].name, v.finding[i].reason);
+    qni_algos_offered(c, &v, print_algorithm, NULL);
 }
 
 /* What the library makes of it. */
@@ -62,7 +73,7 @@ static void print_long(qn_context *ctx, const struct qni_cl *cl, const struct qn
     for (size_t i = 0; i < count; i++) {
         struct qni_property v = { .text = { .ctx = ctx } };
 
-        print_table(&found[i], 1);
+        print_table(NULL, &found[i], 1);
         print_own(&found[i].caps);
         print_verdict(ctx, &found[i].caps);
         for (size_t p = 0; qni_property_get(&v, p, cl, &found[i], false); p++)
@@ -79,6 +90,21 @@ static void json_known(struct json *j, const char *key, double value)
     json_real(j, key, value > 0 ? value : NAN);
 }
 
+static void json_algorithm(void *user, const qn_algorithm *is)
+{
+    struct json *j = user;
+    char name[96];
+
+    if (is->state == QN_ALGORITHM_USED)
+        return;
+    snprintf(name, sizeof(name), "%s/%s", is->operation, is->name);
+    json_object(j, NULL);
+    json_text(j, "name", name);
+    json_text(j, "state", qn_algorithm_state_name(is->state));
+    json_text(j, "reason", *is->reason ? is->reason : NULL);
+    json_object_end(j);
+}
+
 static void json_verdict(struct json *j, const qn_context *ctx, const struct qni_caps *caps)
 {
     struct qni_verdict v;
@@ -89,6 +115,18 @@ static void json_verdict(struct json *j, const qn_context *ctx, const struct qni
     json_text(j, "verdict", qn_verdict_name(brief.state));
     json_text(j, "verdict_text", brief.text);
     json_text(j, "left_out", brief.algorithms);
+    json_array(j, "wrong");
+    for (size_t i = 0; i < v.findings; i++)
+        if (!v.finding[i].algorithm) {
+            json_object(j, NULL);
+            json_text(j, "name", v.finding[i].name);
+            json_text(j, "reason", v.finding[i].reason);
+            json_object_end(j);
+        }
+    json_array_end(j);
+    json_array(j, "algorithms");
+    qni_algos_offered(caps, &v, json_algorithm, j);
+    json_array_end(j);
 }
 
 static void print_json(qn_context *ctx, const struct qni_cl *cl, const struct qni_found *found, size_t count, bool all)
@@ -192,7 +230,7 @@ static qn_status print_devices(const struct wanted *w, qn_context *ctx, const st
     else if (w->all)
         print_long(ctx, cl, found, count);
     else
-        print_table(found, count);
+        print_table(ctx, found, count);
     return QN_OK;
 }
 

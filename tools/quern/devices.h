@@ -3,6 +3,7 @@
 #define QUERN_TOOL_DEVICES_H
 
 #include "device/qualify.h"
+#include "ops/op.h"
 
 /* ---- devices_raw.c ---- */
 
@@ -11,7 +12,8 @@ qn_status print_raw(qn_context *ctx, const struct qni_cl *cl, const struct qni_f
 
 /* ---- devices_table.c ---- */
 
-void print_table(const struct qni_found *found, size_t count);
+/* With the algorithms that a self-test changes, unless ctx is NULL. */
+void print_table(const qn_context *ctx, const struct qni_found *found, size_t count);
 
 /* ---- devices_qualify.c ---- */
 

@@ -78,16 +78,18 @@ static int qualify(const qn_device_info *d, qn_context *ctx, const struct qualif
 int qualify_devices(const struct qualifying *q, qn_context *ctx, const struct qni_found *found, size_t count)
 {
     struct json json = { .out = stdout, .lines = true }, *j = q->json ? &json : NULL;
+    struct qni_found *all = NULL;
     int code = EXIT_NO_DEVICE;
-    qn_device_info one;
+    size_t one = 0;
 
     if (j)
         json_array(j, NULL);
     if (q->select) {
-        qn_status st = qni_qualify_choose(&one, ctx, q->select);
+        qn_status st = qni_qualify_find(&all, &one, ctx, q->select);
 
-        code = st ? report("devices", st) : qualify(&one, ctx, q, j);
+        code = st ? report("devices", st) : qualify(&all[one].info, ctx, q, j);
         code = st == QN_E_ARG ? EXIT_USAGE : code;
+        qni_free(ctx, &all);
     }
     for (size_t i = 0; i < count && !q->select; i++) {
         struct qni_caps caps = found[i].caps;

@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * The devices as a table: a line of figures and a line with the reason for each. */
+ * The devices as a table: a line of figures and a line with the reason for each, and what its self-test changed. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +10,7 @@
 
 #define CELL   64
 #define WIDEST 48 /* bytes of a cell; longer ones end in "..." */
+#define TOLD   3  /* most algorithms of a kind that are told of; --long tells of all */
 
 enum column { PLACE, TYPE, MEMORY, GFLOPS, BANDWIDTH, SCORE, VERDICT, DRIVER, VENDOR, NAME, COLUMNS };
 
@@ -82,7 +83,47 @@ static void print_row(const char *const cell[COLUMNS], const size_t width[COLUMN
     }
 }
 
-void print_table(const struct qni_found *found, size_t count)
+/* Algorithms of a state that stand below a device. */
+struct telling {
+    qn_algorithm_state state;
+    int indent, told, more;
+    const char *shade, *end;
+};
+
+static void tell(void *user, const qn_algorithm *is)
+{
+    struct telling *t = user;
+
+    if (is->state != t->state || t->told == TOLD) {
+        t->more += is->state == t->state;
+        return;
+    }
+    printf("  %*s  %s%s: %s/%s%s%s%s\n", t->indent, "", t->shade, qn_algorithm_state_name(is->state), is->operation, is->name,
+           *is->reason ? ": " : "", is->reason, t->end);
+    t->told++;
+}
+
+/* Those that are left out; and of such as have to qualify first, which did, and where the device has their instructions, which
+ * did not. */
+static void tell_algorithms(const qn_context *ctx, const struct qni_caps *caps, int indent, bool colour)
+{
+    static const qn_algorithm_state states[] = { QN_ALGORITHM_LEFT_OUT, QN_ALGORITHM_UNTRIED, QN_ALGORITHM_QUALIFIED };
+    struct qni_verdict v;
+
+    qni_verdict_get(&v, ctx, caps);
+    for (size_t i = 0; i < QNI_COUNT(states); i++) {
+        struct telling t = { states[i], indent, 0, 0, colour ? DIM : "", colour ? END : "" };
+
+        if (t.state == QN_ALGORITHM_UNTRIED && !caps->matrix)
+            continue;
+        qni_algos_offered(caps, &v, tell, &t);
+        if (t.more)
+            printf("  %*s  %s%s: %d more: --long tells which%s\n", indent, "", t.shade, qn_algorithm_state_name(t.state), t.more,
+                   t.end);
+    }
+}
+
+void print_table(const qn_context *ctx, const struct qni_found *found, size_t count)
 {
     const char *cells[COLUMNS];
     size_t width[COLUMNS];
@@ -112,5 +153,7 @@ void print_table(const struct qni_found *found, size_t count)
         print_row(cells, width);
         printf("%s\n  %*s  %s%s: %s%s\n", colour && *shade ? END : "", (int)width[PLACE], "", colour ? DIM : "", d->platform,
                d->reason, colour ? END : "");
+        if (ctx)
+            tell_algorithms(ctx, &found[i].caps, (int)width[PLACE], colour);
     }
 }
