@@ -8,7 +8,7 @@
 # in build/fuzz as TARGET-crash-..., with the log beside them; what is worth keeping goes to tests/fuzz/make_corpus.py.
 runs=${1:?usage: run.sh RUNS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- idx gz csv safetensors json events expr image sound lines tokens table prep model store
+[ $# -gt 0 ] || set -- $(ls tests/fuzz/corpus) # every target has a folder there
 top=$PWD
 out=$top/build/fuzz
 sanitize=-fsanitize=address,undefined
