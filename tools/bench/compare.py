@@ -69,6 +69,7 @@ class Peer:
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         stderr=subprocess.DEVNULL, env=self.environment)
         self.title = self.answer()["ready"]
+        self.told = set()
 
     def answer(self):
         line = self.process.stdout.readline()
@@ -84,7 +85,9 @@ class Peer:
         self.process.stdin.flush()
         answer = self.answer()
         if "error" in answer:
-            print(f"{self.name}: {row.title}: {answer['error']}", file=sys.stderr)
+            if row not in self.told:  # once, not in every round
+                print(f"{self.name}: {row.title}: {answer['error']}", file=sys.stderr)
+            self.told.add(row)
             return None
         return statistics.median(answer["ms"])
 

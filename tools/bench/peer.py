@@ -43,9 +43,12 @@ def main(name, workloads):
         workload, phase, size, seconds = line.split()
         key = workload, phase, int(size)
         try:
-            if key not in ready:
-                ready[key] = workloads[workload, phase](int(size))
-            answer = {"ms": timed(ready[key], float(seconds))}
+            if (workload, phase) not in workloads:
+                answer = {"error": "not measured: this peer has no such workload"}
+            else:
+                if key not in ready:
+                    ready[key] = workloads[workload, phase](int(size))
+                answer = {"ms": timed(ready[key], float(seconds))}
         except Exception as problem:  # whatever a framework throws: this peer has no such figure
             answer = {"error": f"{type(problem).__name__}: {problem}"}
         print(json.dumps(answer), flush=True)
