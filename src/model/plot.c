@@ -123,6 +123,16 @@ static int add_panel(struct qni_text *t, const qn_model *m, const qn_logs *names
     return n;
 }
 
+/* Epochs are whole numbers; of many gnuplot marks such by itself. */
+static void add_axis(struct qni_text *t, int64_t first, int64_t last)
+{
+    qni_text_add(t, "set xlabel 'epoch'\n");
+    if (last - first < 10)
+        qni_text_add(t, "set xtics 1\nset autoscale xfix\n");
+    if (last == first)
+        qni_text_add(t, "set xrange [%lld:%lld]\n", (long long)first - 1, (long long)first + 1);
+}
+
 static void add_script(struct qni_text *t, const qn_model *m, const char *to, bool png)
 {
     const qn_logs *names = &qn_model_record(m, qn_model_records(m) - 1)->logs;
@@ -135,8 +145,9 @@ static void add_script(struct qni_text *t, const qn_model *m, const char *to, bo
                  HEIGHT * panels);
     for (; *to; to++)
         qni_text_add(t, "%s%c", *to == '\'' ? "'" : "", *to);
-    qni_text_add(t, "'\nset grid\nset key outside right\nset xlabel 'epoch'\nset offsets graph 0.01, graph 0.01, 0, 0\n"
-                    "set multiplot layout %d,1\n", panels);
+    qni_text_add(t, "'\nset grid\nset key outside right\nset offsets graph 0.01, graph 0.01, 0, 0\n");
+    add_axis(t, qn_model_record(m, 0)->epoch, qn_model_record(m, qn_model_records(m) - 1)->epoch);
+    qni_text_add(t, "set multiplot layout %d,1\n", panels);
     for (int i = 0; i < PANELS; i++)
         add_panel(t, m, names, (enum panel)i);
     qni_text_add(t, "unset multiplot\nset output\n");
