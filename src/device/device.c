@@ -139,7 +139,7 @@ static void log_verdict(qn_context *ctx, const struct qni_caps *caps)
                 v.finding[i].algorithm ? "is left out" : "failed", v.finding[i].reason);
 }
 
-qn_status qn_device_open(qn_device **out, qn_context *ctx, const char *select)
+static qn_status open_device(qn_device **out, qn_context *ctx, const char *select, bool measuring)
 {
     qn_status st;
     qn_context *c = NULL;
@@ -159,7 +159,7 @@ qn_status qn_device_open(qn_device **out, qn_context *ctx, const char *select)
     dev->id = found[i].id;
     dev->caps = found[i].caps;
     dev->info = found[i].info;
-    dev->profiling = qni_env(c, "QUERN_PROFILE") != NULL;
+    dev->profiling = measuring || qni_env(c, "QUERN_PROFILE");
     dev->context = dev->cl->CreateContext(
         (cl_context_properties[]){ CL_CONTEXT_PLATFORM, (cl_context_properties)dev->platform, 0 }, 1, &dev->id, NULL,
         NULL, &e);
@@ -186,6 +186,16 @@ done:
         qni_context_release(&c);
     }
     return st;
+}
+
+qn_status qn_device_open(qn_device **out, qn_context *ctx, const char *select)
+{
+    return open_device(out, ctx, select, false);
+}
+
+qn_status qni_device_open_measuring(qn_device **out, qn_context *ctx, const char *select)
+{
+    return open_device(out, ctx, select, true);
 }
 
 /* The device, context and properties of an application's queue, checked. */

@@ -267,6 +267,8 @@ struct qn_device {
     atomic_bool lost;
 };
 
+/* As qn_device_open(), with .profiling whatever $QUERN_PROFILE says. */
+qn_status qni_device_open_measuring(qn_device **out, qn_context *ctx, const char *select);
 qn_device *qni_device_retain(qn_device *dev);
 void qni_device_release(qn_device **dev);
 /* Wait for all that was enqueued on one of the device's queues. Instead of clFinish, which is not sound everywhere. */

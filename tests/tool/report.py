@@ -2,7 +2,7 @@
 # Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
 """The pages of quern train --report and quern report: well-formed, alone, and in agreement with what the command says elsewhere.
 
-usage: report.py QUERN
+usage: report.py QUERN [all]        (all: of recordings, sentences and items as well)
 """
 import base64
 import json
@@ -210,9 +210,52 @@ def odd_names():
 
 
 def kernels():
+    """A copy's, those of the test alone, and the run's own."""
+    run("train", "mlp", "--data", "digits", "--epochs", "1", "--quiet", "--save", "k.qn", "--report", "c.html")
+    run("report", "k.qn", "--data", "digits", "--output", "t.html")
+    run("train", "mlp", "--data", "digits", "--epochs", "2", "--quiet", "--resume", "k.qn", "--report", "r.html")
     run("train", "mlp", "--data", "digits", "--epochs", "1", "--quiet", "--report", "k.html", QUERN_PROFILE="1")
-    text = words(read("k.html").find(".//pre[@id='kernels']"))
-    assert re.search(r"^ +[0-9.]+ .*gemm/.*matmul", text, re.M) and "ms a run on the device" in text
+    for name, title, runs in (("c", "A training step", 8), ("t", "A step of the test", 8), ("r", "A training step", 8),
+                              ("k", "A plan", None)):
+        text = words(read(name + ".html").find(".//pre[@id='kernels']"))
+        assert re.search(r"^ +[0-9.]+ .*gemm/.*matmul", text, re.M) and title in text, text
+        assert ("optim/update" in text) == (name != "t"), text
+        assert not runs or f"ms a run on the device, {runs} runs" in text, text
+        os.unlink(name + ".html")
+    os.unlink("k.qn")
+
+
+def mistakes(*words_of_training):
+    run("train", *words_of_training, "--epochs", "1", "--quiet", "--report", "m.html")
+    root = read("m.html")
+    assert root.find(".//pre[@id='kernels']") is not None
+    return root, root.findall(".//div[@class='mistakes']/div")
+
+
+def recordings():
+    """Spectrograms, whatever the network takes of a recording."""
+    for name in ("speech", "speech-cnn"):
+        root, all = mistakes(name, "--data", "sounds:" + DATA + "/spoken", "--hold-out", "3")
+        assert len(all) > 0 and pictures(root, "mistakes") == len(all)
+        sizes = {(int(e.get("width")), int(e.get("height"))) for e in root.findall(".//div[@class='mistakes']//img")}
+        assert sizes == {(97, 101)}, sizes
+
+
+def sentences():
+    root, all = mistakes("text-cnn", "--data", "lines:" + DATA + "/sentences/yelp.tsv")
+    lines = [line.rpartition("\t") for line in open(DATA + "/sentences/yelp.tsv", encoding="utf-8").read().splitlines()]
+    right = {text.strip(): label.strip() for text, _, label in lines}
+    assert len(all) > 0
+    for e in all:
+        assert f", is {right[words(e[0]).strip()]} (" in words(e[1]), words(e)
+
+
+def items():
+    root, all = mistakes("recsys", "--data", "events:" + DATA + "/visits/msweb.data")
+    pages = set(re.findall(r'^A,.*"(/[^"]*)"$', open(DATA + "/visits/msweb.data", encoding="utf-8").read(), re.M))
+    assert len(all) == 12
+    for e in all:
+        assert words(e[0]) and set(words(e[0]).split(", ")) <= pages, words(e[0])
 
 
 def browser():
@@ -255,5 +298,9 @@ with tempfile.TemporaryDirectory(prefix="quern-report-") as folder:
     test("names of files that mean something to gnuplot", odd_names)
     test("time per kernel", kernels)
     test("a screenshot in Chromium", browser)
+    if "all" in sys.argv[2:]:
+        test("recordings as spectrograms", recordings)
+        test("sentences in words", sentences)
+        test("items by name", items)
     os.chdir("/")
 print(f"1..{done}")

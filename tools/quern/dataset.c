@@ -293,6 +293,10 @@ void dataset_close(struct dataset *d)
 {
     qn_dataset_close(&d->train);
     qn_dataset_close(&d->test);
+    qn_dataset_close(&d->heard);
+    if (d->said)
+        qn_context_free(d->ctx, d->said);
+    d->said = NULL;
     qn_prep_release(&d->input);
     qn_prep_release(&d->second);
     qn_prep_release(&d->target);

@@ -32,6 +32,8 @@ struct dataset_options {
 
 struct dataset {
     qn_dataset *train, *test; /* train NULL when it was not asked for */
+    qn_dataset *heard;        /* recordings: the test part's samples before they became features; else NULL */
+    char **said;              /* sentences: [samples] of the test part, in a block of qn_context_alloc; else NULL */
     qn_prep *second;          /* of a second input; NULL: there is none */
     qn_prep *input, *target;  /* given to a new model; NULL where the samples are what the files hold */
     qn_shape sample;          /* of the input */

@@ -8,7 +8,6 @@
 #include "io/file.h"
 #include "model/model.h"
 #include "page.h"
-#include "bench.h"
 
 #define REFRESH_S   5   /* a browser asks for a running page this often */
 #define DRAW_EVERY  2.0 /* seconds at least between two drawings of the curves */
@@ -31,7 +30,7 @@ static const char style[] =
     ".layer{border:1px solid #357;border-radius:6px;background:#eef4fb;padding:.3em}.layer *{display:block}"
     ".shape{font-family:monospace}.arrow{color:#357}img{image-rendering:pixelated;border:1px solid #ccc;margin:2px}"
     ".mistakes{display:flex;flex-wrap:wrap;gap:1em}.mistakes>div{width:12em;overflow-wrap:anywhere}"
-    "svg{max-width:100%;height:auto}pre{white-space:pre-wrap}.scroll{overflow-x:auto}";
+    "svg{max-width:100%;height:auto}pre{white-space:pre-wrap}.scroll{overflow-x:auto}pre.scroll{white-space:pre}";
 
 /* ---- sections ---- */
 
@@ -54,8 +53,11 @@ static void show_facts(struct qni_text *t, const struct page_run *r, const qn_lo
     html_fact(t, "Driver", r->device->driver);
     html_fact(t, "OpenCL", r->device->version);
     html_fact(t, "Quern", qn_version());
-    snprintf(text, sizeof(text), "%lld of %lld, %llu steps of %lld samples", (long long)qn_model_epochs(r->m), (long long)r->epochs,
-             (unsigned long long)r->m->step, (long long)r->batch);
+    if (r->data->train)
+        snprintf(text, sizeof(text), "%lld of %lld, %llu steps of %lld samples", (long long)qn_model_epochs(r->m),
+                 (long long)r->epochs, (unsigned long long)r->m->step, (long long)r->batch);
+    else
+        snprintf(text, sizeof(text), "%lld, %llu steps", (long long)r->epochs, (unsigned long long)r->m->step);
     html_fact(t, "Epochs", text);
     for (int i = 0; test && i < test->n; i++) {
         char name[48];
@@ -121,29 +123,6 @@ static void show_preparation(struct qni_text *t, const struct page_run *r)
     }
 }
 
-/* What profile_model() prints. */
-static qn_status show_kernels(struct qni_text *t, const struct page_run *r)
-{
-    char line[512];
-    FILE *f;
-
-    html_element(t, "h2", "Time per kernel");
-    if (!r->m->dev->profiling) {
-        html_element(t, "p", "Not measured, since each launch is then waited for: set QUERN_PROFILE=1 to have it.");
-        return QN_OK;
-    }
-    if (!(f = tmpfile()))
-        return qn_error_set(QN_E_IO, "no temporary file for the times of the kernels");
-    profile_model(f, r->m, "A plan");
-    rewind(f);
-    qni_text_add(t, "<pre id=\"kernels\" class=\"scroll\">");
-    while (fgets(line, sizeof(line), f))
-        html_text(t, line);
-    qni_text_add(t, "</pre>\n");
-    fclose(f);
-    return QN_OK;
-}
-
 /* ---- the page ---- */
 
 enum when { RUNNING, ENDED, INTERRUPTED, FAILED };
@@ -174,7 +153,7 @@ static qn_status write_page(struct page *p, enum when when, const qn_logs *test,
     if (over && (st = page_filters(&t, r->m)))
         goto done;
     show_preparation(&t, r);
-    if (over && (st = show_kernels(&t, r)))
+    if (when == ENDED && (st = page_kernels(&t, r)))
         goto done;
     qni_text_add(&t, "</body>\n</html>\n");
     if (!(st = t.status))

@@ -38,6 +38,8 @@ struct page_run {
     const qn_device_info *device;
     const struct dataset *data;
     const char *path, *data_name, *model_name; /* model_name may be NULL */
+    const struct task *task;                   /* that makes the network anew; NULL: file does */
+    const char *file;                          /* that has the network, in whatever state; NULL: none yet */
     int64_t batch, epochs;
 };
 
@@ -56,6 +58,10 @@ void page_close(struct page **p);
 void page_layers(struct qni_text *t, const qn_model *m);
 /* Of the first layer, if it is a convolution. */
 qn_status page_filters(struct qni_text *t, qn_model *m);
+
+/* ---- page_kernels.c: what each kernel of a step takes ---- */
+
+qn_status page_kernels(struct qni_text *t, const struct page_run *run);
 
 /* ---- page_test.c: confusion matrix and the worst mistakes ---- */
 

@@ -11,6 +11,7 @@
 #define MOST_MISTAKES 12
 #define MOST_NUMBERS  24 /* of a sample that is no picture */
 #define MOST_TEXT     2000
+#define SPECTRA       96 /* of a spectrogram, beside each other */
 
 struct mistake {
     int64_t sample;
@@ -135,23 +136,86 @@ static void show_numbers(struct qni_text *t, const qn_field *f, const void *data
     qni_text_add(t, "%s</p>\n", n > MOST_NUMBERS ? "..." : "");
 }
 
-/* A picture as it is, a recording's steps from left to right with low frequencies below. */
-static bool picture_of(struct html_picture *p, const qn_field *f, bool sound)
+static bool picture_of(struct html_picture *p, const qn_field *f)
 {
     const int64_t *d = f->shape.dim, channels = f->shape.rank == 3 ? d[2] : 1;
 
     if (f->dtype != QN_F32 || f->shape.rank < 2 || f->shape.rank > 3 || d[0] < 2 || d[1] < 2 || (channels != 1 && channels != 3))
         return false;
-    if (sound)
-        *p = (struct html_picture){ .height = d[1], .width = d[0], .channels = channels, .step_y = channels,
-                                    .step_x = d[1] * channels, .step_channel = 1, .upside_down = true };
-    else
-        *p = (struct html_picture){ .height = d[0], .width = d[1], .channels = channels, .step_y = d[1] * channels,
-                                    .step_x = channels, .step_channel = 1 };
+    *p = (struct html_picture){ .height = d[0], .width = d[1], .channels = channels, .step_y = d[1] * channels,
+                                .step_x = channels, .step_channel = 1 };
     return true;
 }
 
-static void show_input(struct qni_text *t, const struct results *r, const qn_field *f, const void *data, int64_t sample)
+/* The input of a dataset's samples; -1: there is none. */
+static int input_of(const qn_dataset *ds)
+{
+    for (int i = 0; i < qn_dataset_fields(ds); i++)
+        if (qn_dataset_field(ds, i)->role == QN_FIELD_INPUT)
+            return i;
+    return -1;
+}
+
+/* Power to decibels, what is far below the loudest cut off. */
+static void make_decibels(float *value, int64_t n)
+{
+    float most = 1e-10f;
+
+    for (int64_t i = 0; i < n; i++)
+        most = fmaxf(most, value[i]);
+    for (int64_t i = 0; i < n; i++)
+        value[i] = 10.0f * log10f(fmaxf(value[i] / most, 1e-8f));
+}
+
+/* A recording as it was before it became features: time from left to right, high frequencies above. */
+static qn_status show_spectrogram(struct qni_text *t, const struct results *r, int64_t sample, const char *about)
+{
+    const qn_dataset *heard = r->run->data->heard;
+    const int at = input_of(heard);
+    const int64_t n = qni_elements(&qn_dataset_field(heard, at)->shape);
+    const qn_features_opt opt = { .context = r->ctx, .kind = QN_FEATURE_MAGNITUDE, .power = 2, .fft = 200,
+                                  .hop = (int)QNI_MAX(n / SPECTRA, 1) };
+    void *buffer[QN_MAX_FIELDS] = { NULL };
+    qn_features *spectra = NULL;
+    float *value = NULL;
+    int64_t frames, width;
+    qn_status st;
+
+    if ((st = qn_features_create(&spectra, &opt)))
+        return st;
+    frames = qn_features_frames(spectra, n);
+    width = qn_features_width(spectra);
+    if ((st = qni_calloc(r->ctx, &buffer[at], (size_t)n, sizeof(float))) ||
+        (st = qni_calloc(r->ctx, &value, (size_t)(frames * width), sizeof(*value))) ||
+        (st = qn_dataset_read(heard, &sample, 1, buffer)) || (st = qn_features_run(spectra, value, buffer[at], n)))
+        goto done;
+    make_decibels(value, frames * width);
+    html_picture(t, &(struct html_picture){ .height = width, .width = frames, .channels = 1, .step_y = 1, .step_x = width,
+                                            .upside_down = true }, value, about);
+done:
+    qni_free(r->ctx, &value);
+    qni_free(r->ctx, &buffer[at]);
+    qn_features_destroy(&spectra);
+    return st;
+}
+
+/* What a user did, the oldest first. */
+static void show_items(struct qni_text *t, const qn_prep *prep, const int32_t *item, int64_t n)
+{
+    const char *between = "";
+
+    qni_text_add(t, "<p>");
+    for (int64_t i = 0; i < n; i++) {
+        if (!qn_prep_item(prep, item[i]))
+            continue;
+        html_text(t, between);
+        html_text(t, qn_prep_item(prep, item[i]));
+        between = ", ";
+    }
+    qni_text_add(t, "</p>\n");
+}
+
+static qn_status show_input(struct qni_text *t, const struct results *r, const qn_field *f, const void *data, int64_t sample)
 {
     const qn_prep *prep = qn_model_prep(r->run->m, QN_FIELD_INPUT, 0);
     const int64_t n = qni_elements(&f->shape);
@@ -160,14 +224,23 @@ static void show_input(struct qni_text *t, const struct results *r, const qn_fie
     size_t bytes;
 
     snprintf(text, sizeof(text), "sample %lld", (long long)sample);
-    if (picture_of(&p, f, prep && qn_prep_get_kind(prep) == QN_PREP_SOUND)) {
+    if (r->run->data->heard)
+        return show_spectrogram(t, r, sample, text);
+    if (r->run->data->said) {
+        html_element(t, "p", "%.*s", MOST_TEXT, r->run->data->said[sample]);
+        return QN_OK;
+    }
+    if (picture_of(&p, f)) {
         html_picture(t, &p, data, text);
+    } else if (qn_prep_item_count(prep) && f->dtype == QN_I32) {
+        show_items(t, prep, data, n);
     } else if (qn_prep_tokenizer(prep) && f->dtype == QN_I32 &&
                !qn_tokenizer_decode(qn_prep_tokenizer(prep), data, n, text, sizeof(text), &bytes)) {
         html_element(t, "p", "%s", text);
     } else if (f->dtype == QN_F32 || f->dtype == QN_I32) {
         show_numbers(t, f, data, n);
     }
+    return QN_OK;
 }
 
 static void show_mistake(struct qni_text *t, const struct results *r, const struct mistake *w)
@@ -187,14 +260,11 @@ static void show_mistake(struct qni_text *t, const struct results *r, const stru
 static qn_status show_mistakes(struct qni_text *t, const struct results *r)
 {
     void *buffer[QN_MAX_FIELDS] = { NULL };
-    const qn_field *f = NULL;
-    int at = 0;
+    const int at = input_of(r->test);
+    const qn_field *f = at < 0 ? NULL : qn_dataset_field(r->test, at);
     qn_status st = QN_OK;
 
-    for (at = 0; at < qn_dataset_fields(r->test); at++)
-        if ((f = qn_dataset_field(r->test, at))->role == QN_FIELD_INPUT)
-            break;
-    if (at == qn_dataset_fields(r->test))
+    if (at < 0)
         return QN_OK;
     html_element(t, "h2", "The worst mistakes");
     if (!r->mistakes)
@@ -204,7 +274,8 @@ static qn_status show_mistakes(struct qni_text *t, const struct results *r)
     qni_text_add(t, "<div class=\"mistakes\">\n");
     for (int i = 0; i < r->mistakes && !(st = qn_dataset_read(r->test, &r->worst[i].sample, 1, buffer)); i++) {
         qni_text_add(t, "<div>");
-        show_input(t, r, f, buffer[at], r->worst[i].sample);
+        if ((st = show_input(t, r, f, buffer[at], r->worst[i].sample)))
+            break;
         show_mistake(t, r, &r->worst[i]);
         qni_text_add(t, "</div>\n");
     }

@@ -34,6 +34,7 @@ static qn_status write_page(struct state *s, struct job *job)
     if ((st = dataset_open(&s->data, s->ctx, tasks_find(name), &job->data, false)) ||
         (st = page_open(&s->page, &(struct page_run){ .m = s->m, .device = &s->device, .data = &s->data, .path = job->to,
                                                       .data_name = job->data.name, .model_name = name, .batch = job->batch,
+                                                      .file = job->file,
                                                       .epochs = qn_model_epochs(s->m) })))
         return st;
     signals_begin(s->m);

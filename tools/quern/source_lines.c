@@ -186,6 +186,24 @@ static qn_status prepare(qn_dataset **out, const struct sentences *s)
     return st;
 }
 
+/* Those to test with as they stand in the files, for people. */
+static qn_status keep_sentences(const struct sentences *s, int64_t first)
+{
+    size_t bytes = (size_t)(s->n - first) * sizeof(char *);
+    char *to;
+
+    for (int64_t i = first; i < s->n; i++)
+        bytes += strlen(s->at[i].text) + 1;
+    if (!(s->d->said = qn_context_alloc(s->d->ctx, bytes)))
+        return QN_E_HOST_MEMORY;
+    to = (char *)(s->d->said + (s->n - first));
+    for (int64_t i = first; i < s->n; i++) {
+        s->d->said[i - first] = strcpy(to, s->at[i].text);
+        to += strlen(to) + 1;
+    }
+    return QN_OK;
+}
+
 static qn_status read_files(struct sentences *s)
 {
     char *next;
@@ -215,7 +233,8 @@ qn_status source_lines(struct dataset *out, const struct task *t, const struct d
     if ((st = read_files(&s)) || (split > 0.0 && (st = mix(&s))) || (st = fit(&s, t, dataset_train_samples(s.n, split))) ||
         (st = prepare(&all, &s)))
         goto done;
-    st = dataset_parts(out, &all, split, train);
+    if (!(st = dataset_parts(out, &all, split, train)))
+        st = keep_sentences(&s, s.n - qn_dataset_samples(out->test));
 done:
     for (int i = 0; i < s.files; i++)
         qn_lines_destroy(&s.file[i]);

@@ -247,6 +247,8 @@ static qn_status open_parts(struct recordings *r, const struct task_sound *sound
         (st = open_samples(&last, r, r->at + r->train, r->n - r->train)))
         goto done;
     st = finish(&r->d->test, r, last, NULL);
+    r->d->heard = last;
+    last = NULL;
 done:
     qn_dataset_close(&first);
     qn_dataset_close(&last);

@@ -311,6 +311,7 @@ static qn_status open_page(struct state *s)
 
     return page_open(&s->page, &(struct page_run){ .m = s->m, .device = &s->device, .data = &s->data, .path = job->report,
                                                    .data_name = job->data.name, .batch = job->batch, .epochs = job->epochs,
+                                                   .task = job->task, .file = job->resume,
                                                    .model_name = job->model ? job->model : qn_model_note(s->m, "task") });
 }
 
