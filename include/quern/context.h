@@ -13,6 +13,20 @@ typedef enum qn_log_level {
     QN_LOG_WARNING = 2
 } qn_log_level;
 
+/**
+ * What the operands of matrix products and of attention may be rounded to before they are multiplied, where the device has
+ * instructions for it that its self-test has passed: several times as fast on GPUs that have them. All that is stored stays
+ * f32, and so does what is added up. u is the largest relative error of an operand:
+ *   |error| <= (2 u + u^2) * sum over k of |A[m,k] B[k,n]|, beside f32's own.
+ * A device that is faster with TF32 than with f32, and has nothing for bf16 or f16, takes TF32 for these.
+ */
+typedef enum qn_matmul {
+    QN_MATMUL_F32 = 0,  /**< not at all */
+    QN_MATMUL_TF32 = 1, /**< TF32, 11 bits and f32's range: u = 2^-11 */
+    QN_MATMUL_BF16 = 2, /**< bf16, 8 bits and f32's range: u = 2^-8 */
+    QN_MATMUL_F16 = 3   /**< f16, 11 bits: u = 2^-11 from 2^-14 on; less has an error of 2^-25, 65520 and more are infinite */
+} qn_matmul;
+
 /** What a program may replace. Zero means the default. */
 typedef struct qn_context_opt {
     void *(*alloc)(void *user, size_t bytes);                       /**< malloc; thread-safe; NULL on failure */
@@ -30,6 +44,7 @@ typedef struct qn_context_opt {
                                     longer launches are made in pieces, with the same bits; to find those, the first runs
                                     of a launch wait; 0: $QUERN_LAUNCH_MS, else 1000 on GPUs and no limit elsewhere;
                                     -1: no limit */
+    qn_matmul matmul;          /**< what operands may be rounded to; QN_MATMUL_F32: $QUERN_MATMUL, else not at all */
     uintptr_t reserved[7];     /**< must be zero */
 } qn_context_opt;
 
@@ -40,7 +55,8 @@ typedef struct qn_context_opt {
  * @param opt  copied; NULL for the defaults
  *
  * @retval QN_OK             created
- * @retval QN_E_ARG          out is NULL, a reserved word is set, or only some allocator functions are given
+ * @retval QN_E_ARG          out is NULL, a reserved word is set, launch_ms or matmul is none, or only some allocator functions are
+ *                           given
  * @retval QN_E_HOST_MEMORY  out of memory
  *
  * Threads: any; a context may be used by many threads at once.

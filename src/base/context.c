@@ -75,6 +75,8 @@ qn_status qn_context_create(qn_context **out, const qn_context_opt *opt)
         return qni_error(QN_E_ARG, "threads is %d, expected 0 or more", o.threads);
     if (o.launch_ms < -1)
         return qni_error(QN_E_ARG, "launch_ms is %d, expected -1 or more", o.launch_ms);
+    if (o.matmul < QN_MATMUL_F32 || o.matmul > QN_MATMUL_F16)
+        return qni_error(QN_E_ARG, "matmul is %d, expected 0 to %d", (int)o.matmul, (int)QN_MATMUL_F16);
     if (!o.alloc) {
         o.alloc = plain_alloc;
         o.realloc = plain_realloc;

@@ -236,15 +236,24 @@ static void find_free(const struct probe *p, struct qni_caps *out)
 /* By what the makers' own drivers say; others that know the hardware have not these instructions in OpenCL C. */
 static void find_matrix(const struct probe *p, struct qni_caps *out, const char *extensions)
 {
-    static const char *const mfma[] = { "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx950" };
+    static const struct {
+        const char *name; /* "gfx90a:sramecc+:xnack-" begins with it */
+        enum qni_matrix matrix, half;
+    } amd[] = {
+        { "gfx908", QNI_MATRIX_AMD, QNI_MATRIX_NONE }, { "gfx90a", QNI_MATRIX_AMD, QNI_MATRIX_AMD },
+        { "gfx94", QNI_MATRIX_AMD, QNI_MATRIX_AMD },   { "gfx950", QNI_MATRIX_AMD, QNI_MATRIX_AMD },
+        { "gfx11", QNI_MATRIX_NONE, QNI_MATRIX_WMMA },
+    };
 
     if (out->type != CL_DEVICE_TYPE_GPU)
         return;
     if (has_word(extensions, "cl_nv_device_attribute_query") && query_uint(p, CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV) >= 8)
-        out->matrix = QNI_MATRIX_NVIDIA;
-    for (size_t i = 0; i < QNI_COUNT(mfma); i++) /* "gfx90a:sramecc+:xnack-" */
-        if (!strncmp(out->name, mfma[i], strlen(mfma[i])) && has_word(extensions, "cl_amd_device_attribute_query"))
-            out->matrix = QNI_MATRIX_AMD;
+        out->matrix = out->matrix_half = QNI_MATRIX_NVIDIA;
+    for (size_t i = 0; i < QNI_COUNT(amd); i++)
+        if (!strncmp(out->name, amd[i].name, strlen(amd[i].name)) && has_word(extensions, "cl_amd_device_attribute_query")) {
+            out->matrix = amd[i].matrix;
+            out->matrix_half = amd[i].half;
+        }
 }
 
 /* Intel's GPUs run a thread of 8, 16 or 32 work-items in one set of registers: the narrowest threads leave each work-item the
@@ -257,12 +266,14 @@ static void find_simd(const struct probe *p, struct qni_caps *out, const char *e
         !has_word(extensions, "cl_intel_required_subgroup_size") ||
         p->cl->GetDeviceInfo(p->id, CL_DEVICE_SUB_GROUP_SIZES_INTEL, sizeof(sizes), sizes, &bytes))
         return;
-    for (size_t i = 0; i < bytes / sizeof(sizes[0]); i++) {
+    for (size_t i = 0; i < bytes / sizeof(sizes[0]); i++)
         if (sizes[i] >= 8 && sizes[i] <= 32 && (!out->simd || (int)sizes[i] < out->simd))
             out->simd = (int)sizes[i];
-        if (sizes[i] == 16 && has_word(extensions, "cl_intel_subgroups"))
-            out->matrix = QNI_MATRIX_INTEL;
-    }
+    if (!has_word(extensions, "cl_intel_subgroups") || (out->simd != 8 && out->simd != 16))
+        return;
+    out->matrix = out->simd == 8 ? QNI_MATRIX_INTEL8 : QNI_MATRIX_INTEL16;
+    if (has_word(extensions, "cl_intel_subgroup_matrix_multiply_accumulate"))
+        out->matrix_half = out->simd == 8 ? QNI_MATRIX_XMX8 : QNI_MATRIX_XMX16;
 }
 
 static void find_extensions(struct probe *p, struct qni_caps *out)

@@ -114,6 +114,25 @@ static qn_status find_limit(qn_device *dev)
     return QN_OK;
 }
 
+/* What operands may be rounded to: by the context's option or $QUERN_MATMUL. */
+static qn_status find_matmul(qn_device *dev)
+{
+    static const char *const names[] = {
+        [QN_MATMUL_F32] = "f32", [QN_MATMUL_TF32] = "tf32", [QN_MATMUL_BF16] = "bf16", [QN_MATMUL_F16] = "f16" };
+    const char *text = qni_env(dev->ctx, "QUERN_MATMUL");
+    size_t i = 0;
+
+    dev->caps.matmul = dev->ctx->opt.matmul;
+    if (dev->caps.matmul || !text)
+        return QN_OK;
+    while (i < QNI_COUNT(names) && strcmp(text, names[i]) != 0)
+        i++;
+    if (i == QNI_COUNT(names))
+        return qni_error(QN_E_ARG, "QUERN_MATMUL is '%s', expected f32, tf32, bf16 or f16", text);
+    dev->caps.matmul = (qn_matmul)i;
+    return QN_OK;
+}
+
 /* Choose a device; one that was never tested is tested first where that is wanted, and may then be another. */
 static qn_status choose(struct qni_found **found, size_t *chosen, qn_context *ctx, const struct qni_cl *cl, const char *select)
 {
@@ -172,7 +191,8 @@ static qn_status open_device(qn_device **out, qn_context *ctx, const char *selec
         st = qni_cl_error(e, "making a queue on %s", dev->caps.name);
         goto done;
     }
-    if ((st = make_upload(dev)) || (st = qni_pool_create(&dev->pool, dev)) || (st = find_limit(dev)))
+    if ((st = make_upload(dev)) || (st = qni_pool_create(&dev->pool, dev)) || (st = find_limit(dev)) ||
+        (st = find_matmul(dev)))
         goto done;
     qni_log(c, QN_LOG_INFO, "device %d:%d %s, %s", found[i].info.platform_index, found[i].info.device_index,
             dev->caps.name, found[i].info.reason);
@@ -252,7 +272,8 @@ qn_status qn_device_wrap(qn_device **out, qn_context *ctx, cl_context context, c
         goto done;
     }
     dev->queue = queue;
-    if ((st = make_upload(dev)) || (st = qni_pool_create(&dev->pool, dev)) || (st = find_limit(dev)))
+    if ((st = make_upload(dev)) || (st = qni_pool_create(&dev->pool, dev)) || (st = find_limit(dev)) ||
+        (st = find_matmul(dev)))
         goto done;
     qni_device_info(&dev->info, &dev->caps);
     dev->info.usable = dev->info.chosen = true;

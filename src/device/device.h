@@ -98,9 +98,13 @@ enum qni_shape_class {
 /* Matrix instructions that our kernels know, by what cl/gemm/matrix.clh calls them. */
 enum qni_matrix {
     QNI_MATRIX_NONE,
-    QNI_MATRIX_NVIDIA, /* mma.sync of TF32: compute capability 8.0 and above */
-    QNI_MATRIX_AMD,    /* MFMA of f32: gfx908 and its successors */
-    QNI_MATRIX_INTEL   /* sub-groups of 16 that broadcast */
+    QNI_MATRIX_NVIDIA,  /* mma.sync of TF32, bf16 and f16: compute capability 8.0 and above */
+    QNI_MATRIX_AMD,     /* MFMA: of f32 gfx908, of bf16 and f16 gfx90a, and their successors */
+    QNI_MATRIX_INTEL16, /* sub-groups of 16 that broadcast f32 */
+    QNI_MATRIX_WMMA,    /* AMD's of bf16 and f16: gfx11 */
+    QNI_MATRIX_XMX8,    /* Intel's of bf16 and f16, in sub-groups of 8 */
+    QNI_MATRIX_XMX16,   /* in sub-groups of 16 */
+    QNI_MATRIX_INTEL8   /* sub-groups of 8 that broadcast f32 */
 };
 
 /* Bits of qni_caps.quirks; quirks.c has the table with a reason for each. */
@@ -141,8 +145,10 @@ struct qni_caps {
     int registers;               /* native vector registers a tile may use: 16 or 32 */
     bool fp16, subgroups;
     int simd;                    /* width of threads to ask for where work-items need many registers; 0: as it comes */
-    enum qni_matrix matrix;
-    bool matrix_played;          /* for tests: the device has no such instruction, kernels are to play it */
+    enum qni_matrix matrix;      /* of f32 */
+    enum qni_matrix matrix_half; /* of bf16 and f16 */
+    bool matrix_played;          /* for tests: the device has no such instructions, kernels are to play them */
+    qn_matmul matmul;            /* what the context lets operands be rounded to */
     bool binaries;               /* programs' binaries are to be kept and used */
     bool available;              /* the driver says the device can be used */
     bool compiler;               /* it compiles OpenCL C */
@@ -158,7 +164,7 @@ struct qni_caps {
     unsigned tested_quirks;      /* of quirks, those that it found */
     char failed[280];            /* why the device is not used, or "" */
     char left_out[2560];         /* algorithms that are wrong: "op/algorithm op/algorithm " */
-    char qualified[256];         /* likewise those that passed, of those that are off where they have not */
+    char qualified[512];         /* likewise those that passed, of those that are off where they have not */
 };
 
 /* Fill caps for a device that may not be open yet. */

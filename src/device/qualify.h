@@ -39,7 +39,7 @@ enum qni_level {
  * why it is bad. */
 struct qni_verdict {
     uint32_t state, level, passed, failed, skipped, findings;
-    char qualified[256]; /* as qni_caps.qualified */
+    char qualified[512]; /* as qni_caps.qualified */
     struct qni_finding finding[QNI_MAX_FINDINGS];
 };
 

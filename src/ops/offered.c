@@ -5,11 +5,11 @@
 #include "ops/op.h"
 
 /* Why one that was not passed is off. All of them use matrix instructions. */
-static const char *why_untried(const struct qni_caps *caps, const struct qni_verdict *v)
+static const char *why_untried(const struct qni_algo *a, const struct qni_caps *caps, const struct qni_verdict *v)
 {
     if (!*caps->name)
         return "off until the device's self-test has passed it";
-    if (!caps->matrix)
+    if (!qni_matrix_own(caps, a->operands))
         return "the device has none of the instructions that it is made of";
     if (v->state == QN_VERDICT_UNTESTED || v->level != QNI_LEVEL_ALL)
         return "off until the device's self-test has passed it: quern devices --qualify";
@@ -30,7 +30,7 @@ qn_algorithm qni_algo_offered(const struct qni_op *op, const struct qni_algo *a,
         out.state = QN_ALGORITHM_QUALIFIED;
     } else if (a->untried) {
         out.state = QN_ALGORITHM_UNTRIED;
-        out.reason = why_untried(caps, v);
+        out.reason = why_untried(a, caps, v);
     }
     return out;
 }

@@ -78,6 +78,7 @@ struct qni_algo {
      * over an empty axis has to write its neutral element. */
     void (*emit)(const struct qni_problem *p, struct qni_recorder *r);
     bool cpu, gpu;                 /* preferred on devices of that shape; both false: a last resort */
+    qn_matmul operands;            /* what it rounds operands to: chosen only where the context lets it */
     bool untried;                  /* nobody here has seen it run: off but by name where the self-test has not passed it */
 };
 
@@ -144,21 +145,12 @@ const struct qni_algo *qni_algo_prefer(const struct qni_problem *p);
 bool qni_algo_usable(const struct qni_problem *p, const struct qni_algo *a);
 /* May algorithm a use matrix instructions? Where the device has none, if it is the one that is asked for. */
 bool qni_matrix_usable(const struct qni_problem *p, const struct qni_algo *a);
-/* Whose it then uses, and whether they are played: the build parameters of gemm/matrix.clh. */
-static inline enum qni_matrix qni_matrix_of(const struct qni_caps *caps)
-{
-    return caps->matrix ? caps->matrix : QNI_MATRIX_NVIDIA;
-}
-static inline bool qni_matrix_is_played(const struct qni_caps *caps)
-{
-    return caps->matrix_played || !caps->matrix;
-}
-/* How wide Intel's waves are: see cl/common/narrow.clh. */
-static inline int qni_intel_wave(const struct qni_caps *caps)
-{
-    return caps->simd == 8 ? 8 : 16;
-}
-void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps);
+/* The device's own instructions for operands rounded so. */
+enum qni_matrix qni_matrix_own(const struct qni_caps *caps, qn_matmul operands);
+/* Whose it then uses for operands rounded so, and whether they are played: the build parameters of gemm/matrix.clh. */
+enum qni_matrix qni_matrix_of(const struct qni_caps *caps, qn_matmul operands);
+bool qni_matrix_is_played(const struct qni_caps *caps, qn_matmul operands);
+void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps, qn_matmul operands);
 /* The algorithm of that name, or NULL. */
 const struct qni_algo *qni_algo_find(const struct qni_op *op, const char *name);
 

@@ -116,27 +116,52 @@ qn_status qni_problem_epilogue(struct qni_problem *p, const struct qni_epilogue 
     return QN_OK;
 }
 
+/* TF32 is no worse than what bf16 and f16 are allowed. */
+static bool is_allowed(const struct qni_caps *caps, const struct qni_algo *a)
+{
+    return !a->operands || a->operands == caps->matmul || (a->operands == QN_MATMUL_TF32 && caps->matmul);
+}
+
 bool qni_algo_usable(const struct qni_problem *p, const struct qni_algo *a)
 {
     return !(*p->caps->left_out && qni_caps_left_out(p->caps, p->op->name, a->name)) &&
-           (!a->untried || qni_caps_qualified(p->caps, p->op->name, a->name)) && a->applies(p);
+           (!a->untried || qni_caps_qualified(p->caps, p->op->name, a->name)) && is_allowed(p->caps, a) && a->applies(p);
+}
+
+enum qni_matrix qni_matrix_own(const struct qni_caps *caps, qn_matmul operands)
+{
+    if (operands == QN_MATMUL_TF32)
+        return caps->matrix == QNI_MATRIX_NVIDIA ? QNI_MATRIX_NVIDIA : QNI_MATRIX_NONE;
+    return operands == QN_MATMUL_F32 ? caps->matrix : caps->matrix_half;
+}
+
+enum qni_matrix qni_matrix_of(const struct qni_caps *caps, qn_matmul operands)
+{
+    const enum qni_matrix own = qni_matrix_own(caps, operands);
+
+    return own ? own : QNI_MATRIX_NVIDIA;
+}
+
+bool qni_matrix_is_played(const struct qni_caps *caps, qn_matmul operands)
+{
+    return caps->matrix_played || !qni_matrix_own(caps, operands);
 }
 
 bool qni_matrix_usable(const struct qni_problem *p, const struct qni_algo *a)
 {
-    const struct qni_caps *caps = p->caps;
+    const enum qni_matrix own = qni_matrix_own(p->caps, a->operands);
 
-    if (!caps->matrix)
+    if (!own)
         return forced(p) == a;
-    return caps->matrix != QNI_MATRIX_INTEL || caps->matrix_played || caps->subgroups;
+    return own == QNI_MATRIX_NVIDIA || own == QNI_MATRIX_AMD || own == QNI_MATRIX_WMMA || p->caps->matrix_played ||
+           p->caps->subgroups;
 }
 
-void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps)
+void qni_matrix_define(struct qni_recorder *r, struct qni_launch *l, const struct qni_caps *caps, qn_matmul operands)
 {
-    qni_define(r, l, "QN_MATRIX", qni_matrix_of(caps));
-    qni_define(r, l, "QN_PLAYED", qni_matrix_is_played(caps));
-    if (caps->matrix == QNI_MATRIX_INTEL)
-        qni_define(r, l, "QN_WAVE", qni_intel_wave(caps));
+    qni_define(r, l, "QN_MATRIX", qni_matrix_of(caps, operands));
+    qni_define(r, l, "QN_OPERANDS", operands);
+    qni_define(r, l, "QN_PLAYED", qni_matrix_is_played(caps, operands));
 }
 
 const struct qni_algo *qni_algo_prefer(const struct qni_problem *p)

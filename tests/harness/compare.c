@@ -22,9 +22,9 @@ static const char *index_text(char *text, size_t bytes, const qn_shape *shape, i
     return text;
 }
 
-static double bound_of(qn_dtype dtype, double want, double scale, double terms, double slack)
+static double bound_of(qn_dtype dtype, double want, double scale, double terms, double slack, double rounding)
 {
-    double bound = (double)FLT_EPSILON * (4 + 2 * sqrt(terms)) * scale * (slack > 0 ? slack : 1) + 1e-30;
+    double bound = ((double)FLT_EPSILON * (4 + 2 * sqrt(terms)) * (slack > 0 ? slack : 1) + rounding) * scale + 1e-30;
 
     if (!optest_is_float(dtype))
         bound = 0;
@@ -36,7 +36,7 @@ static double bound_of(qn_dtype dtype, double want, double scale, double terms, 
 }
 
 void optest_compare(const unsigned char *got, const struct qni_desc *d, const double *want, const double *scale,
-                    double terms, double slack, const char *what, int number)
+                    double terms, double slack, double rounding, const char *what, int number)
 {
     const size_t size = qn_dtype_bytes(d->dtype);
     const int64_t n = qni_elements(&d->shape);
@@ -48,7 +48,7 @@ void optest_compare(const unsigned char *got, const struct qni_desc *d, const do
     memset(untouched, 0xff, sizeof(untouched)); /* as outputs were filled */
     for (int64_t e = 0; e < n; e++) {
         const double v = optest_decode(got + (size_t)e * size, d->dtype);
-        const double bound = bound_of(d->dtype, want[e], scale[e], terms, slack);
+        const double bound = bound_of(d->dtype, want[e], scale[e], terms, slack, rounding);
         const double error = fabs(v - want[e]);
 
         if (isnan(want[e]) ? isnan(v) : v == want[e] || error <= bound)

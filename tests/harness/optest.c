@@ -159,6 +159,10 @@ static void judge_guards(const unsigned char *image, const struct layout *l, con
 
 static void judge(const struct optest_state *r, const struct layout *l, const unsigned char *image)
 {
+    static const double unit[] = {
+        [QN_MATMUL_F32] = 0, [QN_MATMUL_TF32] = 0x1p-11, [QN_MATMUL_BF16] = 0x1p-8, [QN_MATMUL_F16] = 0x1p-11};
+    const double rounding = r->c->chained ? unit[r->operands] : 0;
+
     for (int i = 0; i < r->p.inputs; i++) {
         const size_t n = l->span[i].bytes / qn_dtype_bytes(r->p.in[i].dtype);
         const bool updated = r->c->op->updates >> i & 1;
@@ -168,13 +172,13 @@ static void judge(const struct optest_state *r, const struct layout *l, const un
             scale[e] = fabs(r->in[i][e]) + fabs(r->after[i][e]);
         if (l->span[i].present)
             optest_compare(image + l->span[i].at, &r->p.in[i], r->after[i], scale, updated ? r->terms[0] : 0,
-                           r->c->slack, updated ? "updated input" : "overwritten input", i);
+                           r->c->slack, rounding, updated ? "updated input" : "overwritten input", i);
         free(scale);
     }
     for (int o = 0; o < r->p.outputs; o++)
         if (l->span[QNI_MAX_IN + o].present)
             optest_compare(image + l->span[QNI_MAX_IN + o].at, &r->p.out[o], r->out[o], r->scale[o], r->terms[o],
-                           r->c->slack, "output", o);
+                           r->c->slack, rounding, "output", o);
 }
 
 static void judge_repeat(const struct layout *l, unsigned char *const image[2])
@@ -323,6 +327,13 @@ static bool all_written(const double *v, int64_t n)
     return true;
 }
 
+/* Numbers that TF32, bf16 and f16 have. */
+static void round_numbers(double *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] = rint(v[i] * 256) / 256;
+}
+
 /* The numbers, and what the reference makes of them. */
 static void case_numbers(struct optest_state *r)
 {
@@ -338,6 +349,8 @@ static void case_numbers(struct optest_state *r)
         r->in[i] = optest_alloc(n, sizeof(double));
         r->after[i] = optest_alloc(n, sizeof(double));
         optest_fill(r->in[i], &c->in[i], c->fill[i], c->fill_max[i]);
+        if (r->operands && !c->unrounded && c->in[i].dtype == QN_F32)
+            round_numbers(r->in[i], n);
     }
     if (c->prepare)
         c->prepare(&r->p, r->in);
@@ -387,37 +400,50 @@ static void case_free(struct optest_state *r)
     }
 }
 
-static void run_case(const struct optest_case *c, qn_device *dev)
+/* By the algorithms that round operands so; gives how many there are. */
+static int run_rounded(const struct optest_case *c, qn_device *dev, qn_matmul operands)
 {
-    struct optest_state r = {.c = c};
+    struct optest_state r = {.c = c, .operands = operands, .caps = dev->caps};
     const struct qni_algo *algo[64];
     char name[64][256];
     int n = 0, wanted = 0;
 
     if (case_problem(&r.p, c, dev) == QN_OK)
         for (int i = 0; c->op->algos[i] && n < 63; i++)
-            if (c->op->algos[i]->applies(&r.p)) {
+            if (c->op->algos[i]->operands == operands && c->op->algos[i]->applies(&r.p)) {
                 algo[n] = c->op->algos[i];
                 snprintf(name[n], sizeof(name[n]), "%s/%s: %s", c->op->name, algo[n]->name, c->name);
                 wanted += test_selected(name[n++]);
             }
-    if (!n) {
-        test_run_with(case_name(name[0], sizeof(name[0]), c), no_algorithm, c);
-        return;
-    }
-    if (c->small_grad) {
+    if (!n)
+        return 0;
+    r.caps.matmul = operands;
+    r.p.caps = &r.caps;
+    if (c->small_grad && !operands) {
         algo[n] = NULL;
         snprintf(name[n], sizeof(name[n]), "%s/gradient: %s", c->op->name, c->name);
         wanted += test_selected(name[n++]);
     }
     if (!wanted)
-        return;
+        return n;
     case_numbers(&r);
     for (int i = 0; i < n && (!switched_on("QUERN_TEST_SMALL") || small_enough(&r)); i++) {
         r.algo = algo[i];
         test_run_with(name[i], algo[i] ? one_algorithm : optest_gradient, &r);
     }
     case_free(&r);
+    return n;
+}
+
+static void run_case(const struct optest_case *c, qn_device *dev)
+{
+    char name[256];
+    int n = 0;
+
+    for (int operands = QN_MATMUL_F32; operands <= QN_MATMUL_F16; operands++)
+        n += run_rounded(c, dev, (qn_matmul)operands);
+    if (!n)
+        test_run_with(case_name(name, sizeof(name), c), no_algorithm, c);
 }
 
 void optest_run(const struct optest_case *cases, size_t n)
@@ -428,43 +454,53 @@ void optest_run(const struct optest_case *cases, size_t n)
         run_case(&cases[i], dev);
 }
 
-void optest_run_played(const struct optest_case *cases, size_t n)
+void optest_run_played_as(const struct optest_case *cases, size_t n, qn_matmul operands, enum qni_matrix maker)
 {
-    static const struct {
-        const char *name;
-        enum qni_matrix matrix;
-        int simd;
-    } makers[] = {
-        {"NVIDIA", QNI_MATRIX_NVIDIA, 0},
-        {"AMD", QNI_MATRIX_AMD, 0},
-        {"Intel", QNI_MATRIX_INTEL, 16},
-        {"Intel's narrow threads", QNI_MATRIX_INTEL, 8},
-    };
+    static const char *const makers[] = {
+        [QNI_MATRIX_NVIDIA] = "NVIDIA",       [QNI_MATRIX_AMD] = "AMD",       [QNI_MATRIX_INTEL16] = "Intel of 16",
+        [QNI_MATRIX_INTEL8] = "Intel of 8", [QNI_MATRIX_WMMA] = "WMMA",     [QNI_MATRIX_XMX8] = "XMX of 8",
+        [QNI_MATRIX_XMX16] = "XMX of 16"};
+    static const char *const names[] = {[QN_MATMUL_F32] = "matrix", [QN_MATMUL_TF32] = "matrix_tf32",
+                                        [QN_MATMUL_BF16] = "matrix_bf16", [QN_MATMUL_F16] = "matrix_f16"};
     qn_device *dev = test_device();
     struct qni_caps before;
 
     if (!dev)
         return;
     before = dev->caps;
-    for (size_t m = 0; m < QNI_COUNT(makers); m++) {
-        dev->caps.matrix = makers[m].matrix;
-        dev->caps.simd = makers[m].simd;
-        dev->caps.matrix_played = true;
-        for (size_t i = 0; i < n; i++) {
-            const struct qni_algo *const algos[] = {qni_algo_find(cases[i].op, "matrix"), NULL};
-            struct optest_case one = cases[i];
-            struct qni_op op = *one.op;
-            char name[160];
+    *(operands < QN_MATMUL_BF16 ? &dev->caps.matrix : &dev->caps.matrix_half) = maker;
+    dev->caps.simd = maker == QNI_MATRIX_INTEL8 || maker == QNI_MATRIX_XMX8 ? 8
+                     : maker == QNI_MATRIX_INTEL16 || maker == QNI_MATRIX_XMX16 ? 16 : 0;
+    dev->caps.matrix_played = true;
+    for (size_t i = 0; i < n; i++) {
+        const struct qni_algo *const algos[] = {qni_algo_find(cases[i].op, names[operands]), NULL};
+        struct optest_case one = cases[i];
+        struct qni_op op = *one.op;
+        char name[160];
 
-            snprintf(name, sizeof(name), "as %s: %s", makers[m].name, one.name);
-            op.algos = algos;
-            one.name = name;
-            one.op = &op;
-            one.small_grad = false;
-            optest_run(&one, 1);
-        }
+        snprintf(name, sizeof(name), "as %s: %s", makers[maker], one.name);
+        op.algos = algos;
+        one.name = name;
+        one.op = &op;
+        one.small_grad = false;
+        optest_run(&one, 1);
     }
     dev->caps = before;
+}
+
+void optest_run_played(const struct optest_case *cases, size_t n)
+{
+    static const enum qni_matrix whole[] = {QNI_MATRIX_NVIDIA, QNI_MATRIX_AMD, QNI_MATRIX_INTEL16, QNI_MATRIX_INTEL8};
+    static const enum qni_matrix half[] = {QNI_MATRIX_NVIDIA, QNI_MATRIX_AMD, QNI_MATRIX_WMMA, QNI_MATRIX_XMX8,
+                                           QNI_MATRIX_XMX16};
+
+    for (size_t i = 0; i < QNI_COUNT(whole); i++)
+        optest_run_played_as(cases, n, QN_MATMUL_F32, whole[i]);
+    optest_run_played_as(cases, n, QN_MATMUL_TF32, QNI_MATRIX_NVIDIA);
+    for (size_t i = 0; i < QNI_COUNT(half); i++) {
+        optest_run_played_as(cases, n, QN_MATMUL_BF16, half[i]);
+        optest_run_played_as(cases, n, QN_MATMUL_F16, half[i]);
+    }
 }
 
 struct qni_caps optest_matrix_caps(void)
@@ -473,7 +509,7 @@ struct qni_caps optest_matrix_caps(void)
 
     caps.shape = QNI_GPU_SHAPED;
     caps.group_items = 256;
-    caps.matrix = QNI_MATRIX_NVIDIA;
+    caps.matrix = caps.matrix_half = QNI_MATRIX_NVIDIA;
     caps.qualified[0] = caps.left_out[0] = caps.algo[0] = '\0';
     return caps;
 }

@@ -39,6 +39,9 @@ struct optest_case {
     void (*prepare)(const struct qni_problem *p, double *const *in);
     const uint32_t *step, *device; /* NULL: zeros; or the words of the step and device blocks (QNI_STEP_WORDS each) */
     double slack;     /* 0 or a factor on the bound, for operations whose built-ins are allowed several ULP */
+    /* Algorithms that round operands (p->caps->matmul says to what) are given numbers that need no rounding. chained: operands
+     * are results too, whose rounding is allowed for. unrounded: numbers as they come; ref is to round them. */
+    bool chained, unrounded;
     bool small_grad;  /* gradient is checked too, by finite differences of ref through the graph: keep it tiny,
                          * and away from kinks (OPTEST_DISTINCT) */
     unsigned no_grad; /* bit i: do not check the gradient of input i */
@@ -49,9 +52,11 @@ struct optest_case {
  * $QUERN_TEST_SMALL leaves out what an interpreter would take minutes for; $QUERN_DEBUG_ALLOC gives every tensor a
  * buffer of its own size instead of guard bands, for a checker that sees what leaves a buffer. */
 void optest_run(const struct optest_case *cases, size_t n);
-/* The same by the algorithm "matrix" alone, which plays each maker's matrix instructions, whatever the device:
- * "op/matrix: as NVIDIA: name". Gradients by finite differences are left to optest_run. */
+/* The same by the algorithms "matrix", "matrix_tf32" ... alone, which play each maker's matrix instructions, whatever the
+ * device: "op/matrix: as NVIDIA: name". Gradients by finite differences are left to optest_run. */
 void optest_run_played(const struct optest_case *cases, size_t n);
+/* Those alone that round operands so, and of bf16 and f16 by the instructions of one maker. */
+void optest_run_played_as(const struct optest_case *cases, size_t n, qn_matmul operands, enum qni_matrix maker);
 /* The test device's, as a GPU's with NVIDIA's matrix instructions that was never tested, for what is chosen by them. */
 struct qni_caps optest_matrix_caps(void);
 

@@ -216,12 +216,13 @@ static void ref_grad(const struct qni_problem *p, double *const *in, double **ou
 /* masks: those given */
 #define CASE(n, B, Tq, Tk, Hq, Hkv, D, Dv, masks, attribute, ...) \
     {.name = n, .op = &qni_op_attention, .attr = attribute, .inputs = QNI_ATTN_INPUTS, \
-     .in = {TENSORS(B, Tq, Tk, Hq, Hkv, D, Dv, (masks) & SHARED)}, FILLS(Tk), .absent = ALL & ~(masks), .ref = ref, __VA_ARGS__}
+     .in = {TENSORS(B, Tq, Tk, Hq, Hkv, D, Dv, (masks) & SHARED)}, FILLS(Tk), .absent = ALL & ~(masks), .ref = ref, \
+     .chained = true, __VA_ARGS__}
 #define GRAD(n, B, Tq, Tk, Hq, Hkv, D, Dv, masks, attribute, ...) \
     {.name = n, .op = &qni_op_attention_grad, .attr = attribute, .inputs = QNI_ATTN_GRAD_INPUTS, \
      .in = {TENSORS(B, Tq, Tk, Hq, Hkv, D, Dv, (masks) & SHARED), {QN_F32, {4, {B, Tq, Hq, Dv}}}, {QN_F32, {3, {B, Hq, Tq}}}, \
             {QN_F32, {4, {B, Tq, Hq, Dv}}}}, \
-     FILLS(Tk), .absent = ALL & ~(masks), .ref = ref_grad, .prepare = prepare, __VA_ARGS__}
+     FILLS(Tk), .absent = ALL & ~(masks), .ref = ref_grad, .prepare = prepare, .chained = true, __VA_ARGS__}
 #define DIFFERENCES .small_grad = true, .saved = 2, .no_grad = BIAS | SLOPES
 
 /* Every set of options is a build of six kernels: few here, of one head size but one; the argument `all` takes the others. */
@@ -326,7 +327,7 @@ static void untried(void)
     CHECK(qni_algo_choose(&p) == &qni_attn_group);
     snprintf(caps.qualified, sizeof(caps.qualified), "attention/matrix ");
     CHECK(qni_algo_choose(&p) == &qni_attn_matrix);
-    caps.matrix = QNI_MATRIX_INTEL;
+    caps.matrix = QNI_MATRIX_INTEL16;
     caps.subgroups = false;
     CHECK(!qni_attn_matrix.applies(&p) && qni_algo_choose(&p) == &qni_attn_group);
     caps.matrix = QNI_MATRIX_NONE;
@@ -337,16 +338,25 @@ static void untried(void)
     CHECK(!qni_attn_matrix.applies(&p));
 }
 
-/* "all": every case. "played": few and heads, as each maker's matrix instructions do them. */
+static void as_makers(const struct optest_case *cases, size_t n)
+{
+    static const enum qni_matrix makers[] = {QNI_MATRIX_NVIDIA, QNI_MATRIX_AMD, QNI_MATRIX_INTEL16, QNI_MATRIX_INTEL8};
+
+    for (size_t i = 0; i < QNI_COUNT(makers); i++)
+        optest_run_played_as(cases, n, QN_MATMUL_F32, makers[i]);
+}
+
+/* "all": every case. "played": as each maker's matrix instructions do them: few; and heads, also with rounded operands. */
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "played")) {
-        optest_run_played(few, QNI_COUNT(few));
+        as_makers(few, QNI_COUNT(few));
         optest_run_played(heads, QNI_COUNT(heads));
         return test_end();
     }
     optest_run(few, QNI_COUNT(few));
-    optest_run_played(played, QNI_COUNT(played));
+    as_makers(played, QNI_COUNT(played));
+    optest_run_played_as(played, QNI_COUNT(played), QN_MATMUL_BF16, QNI_MATRIX_XMX8);
     if (test_device())
         test_run("attention: an untried algorithm is off", untried);
     if (argc > 1 && strcmp(argv[1], "all") == 0) {

@@ -1,6 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "optest.h"
@@ -184,7 +185,7 @@ static void not_finite(const struct qni_problem *p, double *const *in)
     in[0][lda + 2] = INFINITY;
     in[0][3 * lda + 1] = NAN;
     in[0][20 * lda + 7] = -INFINITY;
-    in[0][21 * lda + 8] = 0x1.8p127;
+    in[0][21 * lda + 8] = p->caps->matmul == QN_MATMUL_F16 ? 0x1.ep15 : 0x1.8p127;
     in[1][2 * ldb + 5] = 0;
     in[1][7 * ldb + 6] = in[1][7 * ldb + 9] = 0.5;
     in[1][8 * ldb + 6] = 0.25;
@@ -306,8 +307,88 @@ static void epilogues(void (*run)(const struct optest_case *cases, size_t n))
 
 /* ---- matrix instructions ---- */
 
+/* What an algorithm may round an operand to: to nearest, ties to even, but TF32's away from 0. */
+static double rounded(double x, qn_matmul to)
+{
+    const int bits = to == QN_MATMUL_BF16 ? 8 : 11;
+    int e;
+    double y;
+
+    if (to == QN_MATMUL_F32 || !isfinite(x) || x == 0)
+        return x;
+    frexp(x, &e);
+    if (to == QN_MATMUL_F16)
+        e = e < -13 ? -13 : e; /* as if it were normal */
+    y = ldexp(x, bits - e);
+    y = ldexp(to == QN_MATMUL_TF32 ? round(y) : rint(y), e - bits);
+    return to == QN_MATMUL_F16 && fabs(y) > 65504 ? copysign(INFINITY, y) : y;
+}
+
+static void ref_rounded(const struct qni_problem *p, double *const *in, double **out, double **scale, double *terms)
+{
+    double *copy[2];
+
+    for (int i = 0; i < 2; i++) {
+        const size_t n = (size_t)qni_elements(&p->in[i].shape);
+
+        copy[i] = malloc(n * sizeof(double));
+        for (size_t e = 0; e < n && copy[i]; e++)
+            copy[i][e] = rounded(in[i][e], p->caps->matmul);
+    }
+    if (copy[0] && copy[1])
+        ref(p, copy, out, scale, terms);
+    free(copy[0]);
+    free(copy[1]);
+}
+
+/* Numbers half way between two of bf16, f16 or TF32, and at the ends of f16, one to a row of A, the rest of which is 0. */
+static void half_way(const struct qni_problem *p, double *const *in)
+{
+    static const double numbers[] = {
+        0x1.01p0,  0x1.03p0,    -0x1.01p0,   0x1.010002p0, 0x1.002p0,     0x1.006p0,     -0x1.002p0, -0x1.006p0,
+        0x1.1fep0, 0x1.fffffep0, 65519,      65520,        -65520,        65504,         0x1p-24,    0x1p-25,
+        0x3p-26,   0x1.004p-14, -0x1.8p-24,  0x1.00effep3, -0x1.00f002p3, 0x1.ffeffep-1, INFINITY,   NAN,
+    };
+    const int64_t lda = p->in[0].shape.dim[1], ldb = p->in[1].shape.dim[1];
+
+    for (size_t m = 0; m < QNI_COUNT(numbers); m++) {
+        for (int64_t k = 0; k < lda; k++)
+            in[0][(int64_t)m * lda + k] = 0;
+        in[0][(int64_t)m * lda + (int64_t)m % lda] = numbers[m];
+    }
+    for (int64_t k = 0; k < lda; k++)
+        in[1][k * ldb] = 1;
+}
+
+static void rounding(void (*run)(const struct optest_case *cases, size_t n))
+{
+    const struct optest_case cases[] = {
+        CASE("33x40x20: numbers that are none", N0, TWO(optest_f32(2, 33, 20), optest_f32(2, 20, 40)),
+             .prepare = not_finite),
+        {.name = "24x5x20: numbers half way", .op = &qni_op_matmul, .attr = &(const struct qni_matmul){0}, .inputs = 2,
+         TWO(optest_f32(2, 24, 20), optest_f32(2, 20, 5)), .prepare = half_way, .unrounded = true, .ref = ref_rounded},
+        {.name = "33x40x20: rounded", .op = &qni_op_matmul, .attr = &(const struct qni_matmul){0}, .inputs = 2,
+         TWO(optest_f32(2, 33, 20), optest_f32(2, 20, 40)), .unrounded = true, .ref = ref_rounded},
+    };
+
+    run(cases, QNI_COUNT(cases));
+}
+
+/* A build takes PoCL seconds: f16 lies as bf16 does. */
+static void halves_played(const struct optest_case *cases, size_t n)
+{
+    static const enum qni_matrix makers[] = {QNI_MATRIX_NVIDIA, QNI_MATRIX_AMD, QNI_MATRIX_WMMA, QNI_MATRIX_XMX8,
+                                             QNI_MATRIX_XMX16};
+
+    for (size_t i = 0; i < QNI_COUNT(makers); i++)
+        optest_run_played_as(cases, n, QN_MATMUL_BF16, makers[i]);
+    optest_run_played_as(cases, n, QN_MATMUL_F16, QNI_MATRIX_NVIDIA);
+    optest_run_played_as(cases, n, QN_MATMUL_TF32, QNI_MATRIX_NVIDIA);
+}
+
 static void few_played(void)
 {
+    static const enum qni_matrix makers[] = {QNI_MATRIX_NVIDIA, QNI_MATRIX_AMD, QNI_MATRIX_INTEL16, QNI_MATRIX_INTEL8};
     const struct optest_case cases[] = {
         CASE("33x40x20: numbers that are none", N0, TWO(optest_f32(2, 33, 20), optest_f32(2, 20, 40)),
              .prepare = not_finite),
@@ -321,7 +402,8 @@ static void few_played(void)
          .ref = ref},
     };
 
-    optest_run_played(cases, QNI_COUNT(cases));
+    for (size_t i = 0; i < QNI_COUNT(makers); i++)
+        optest_run_played_as(cases, QNI_COUNT(cases), QN_MATMUL_F32, makers[i]);
 }
 
 /* It is off until the device has qualified, and for small products. */
@@ -343,6 +425,21 @@ static void untried(void)
     snprintf(caps.left_out, sizeof(caps.left_out), "matmul/matrix ");
     CHECK(qni_algo_choose(&p) == &qni_gemm_gpu);
     caps.left_out[0] = '\0';
+    /* Nothing is rounded but by who is allowed to, and has qualified; TF32 is finer than what bf16 may do. */
+    snprintf(caps.qualified, sizeof(caps.qualified), "matmul/matrix matmul/matrix_tf32 matmul/matrix_bf16 ");
+    CHECK(qni_gemm_matrix_bf16.applies(&p) && qni_algo_choose(&p) == &qni_gemm_matrix);
+    caps.matmul = QN_MATMUL_TF32;
+    CHECK(qni_algo_choose(&p) == &qni_gemm_matrix_tf32);
+    caps.matmul = QN_MATMUL_BF16;
+    CHECK(qni_algo_choose(&p) == &qni_gemm_matrix_bf16);
+    caps.matmul = QN_MATMUL_F16;
+    CHECK(qni_algo_choose(&p) == &qni_gemm_matrix_tf32);
+    caps.matrix_half = QNI_MATRIX_WMMA;
+    snprintf(caps.qualified, sizeof(caps.qualified), "matmul/matrix_f16 ");
+    caps.matrix = QNI_MATRIX_NONE;
+    CHECK(qni_algo_choose(&p) == &qni_gemm_matrix_f16);
+    caps.matrix = caps.matrix_half = QNI_MATRIX_NVIDIA;
+    caps.matmul = QN_MATMUL_F32;
     snprintf(caps.algo, sizeof(caps.algo), "gemm=gpu");
     CHECK(qni_algo_choose(&p) == &qni_gemm_gpu);
     caps.algo[0] = '\0';
@@ -399,12 +496,14 @@ int main(int argc, char **argv)
         products(optest_run_played);
         batches(optest_run_played);
         epilogues(optest_run_played);
+        rounding(optest_run_played);
         return test_end();
     }
     products(optest_run);
     batches(optest_run);
     epilogues(optest_run);
     few_played();
+    rounding(halves_played);
     test_run("matmul: an untried algorithm is off", untried);
     test_run("matmul: mistakes are explained", mistakes);
     test_run("matmul: more than 2^31 rows", huge);

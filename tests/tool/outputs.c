@@ -265,12 +265,13 @@ static void verdicts(void)
     struct qni_verdict quick = { .state = QN_VERDICT_GOOD, .level = QNI_LEVEL_QUICK };
 
     setenv("QUERN_CACHE", file("verdicts"), 1);
-    check_says("ops", 0, (const char *[]){ "cpu, matrix (untried), gpu", "\nuntried, and off, on ", "\nmatmul/matrix: " NONE "\n",
+    check_says("ops", 0, (const char *[]){ "cpu, matrix_f16 (untried), ", " matrix (untried), gpu",
+                                           "\nuntried, and off, on ", "\nmatmul/matrix: " NONE "\n",
                                            "-left out", "-qualified", NULL });
     check_says("devices", 0, (const char *[]){ "  not tested  ", "-untried", NULL });
     if (!keep_verdict(&v))
         goto done;
-    check_says("ops", 0, (const char *[]){ "cpu (left out), matrix (qualified), gpu, ", "\nleft out, by the self-test, on ",
+    check_says("ops", 0, (const char *[]){ "cpu (left out), ", " matrix (qualified), gpu, ", "\nleft out, by the self-test, on ",
                                            "\nmatmul/cpu: large: element 3 is 2, not 1\n", "\nsoftmax/lanes: small: inf\n",
                                            "\nqualified, by the self-test, on ", "\nmatmul/matrix\n",
                                            "\nattention/matrix: " NONE "\n", "-they do not wait", NULL });
@@ -280,7 +281,8 @@ static void verdicts(void)
     check_says("ops --device nothing-like-it", 3, (const char *[]){ "-matmul", NULL });
     check_says("ops --device !!", 2, (const char *[]){ "-matmul", NULL });
     check_says("ops --device 0:0", 0, (const char *[]){ "matmul", NULL });
-    check_says("devices", 0, (const char *[]){ "  partly  ", "left out: eltwise/vector: relu: -1\n", "left out: 2 more: --long tells",
+    check_says("devices", 0, (const char *[]){ "  partly  ", "left out: eltwise/vector: relu: -1\n",
+                                               "left out: 2 more: --long tells",
                                                "qualified: matmul/matrix\n", "-untried", NULL });
     check_says("devices --long", 0, (const char *[]){ "algorithm left out ", " matmul/cpu: large: element 3 is 2, not 1\n",
                                                       "algorithm qualified ", " matmul/matrix\n", "algorithm untried ",
@@ -288,14 +290,15 @@ static void verdicts(void)
                                                       "-2 more", NULL });
     check_says("devices --json", 0,
                (const char *[]){ "\"wrong\": [{\"name\": \"device: two queues\", \"reason\": \"they do not wait\"}]",
-                                 "{\"name\": \"matmul/cpu\", \"state\": \"left out\", \"reason\": \"large: element 3 is 2, not 1\"}",
+                                 "{\"name\": \"matmul/cpu\", \"state\": \"left out\", "
+                                 "\"reason\": \"large: element 3 is 2, not 1\"}",
                                  "{\"name\": \"matmul/matrix\", \"state\": \"qualified\", \"reason\": null}", NULL });
     CHECK_OK(qn_device_algorithms(NULL, NULL, keep_state, text));
     CHECK(strstr(text, "matmul/cpu of gemm is left out: large: element 3 is 2, not 1\n"));
     CHECK(strstr(text, "matmul/matrix of gemm is qualified: \n"));
     CHECK(strstr(text, "attention/matrix of attention is untried: " NONE "\n"));
     setenv("QUERN_QUALIFY", "ignore", 1); /* what was found does not count */
-    check_says("ops", 0, (const char *[]){ "cpu, matrix (untried), gpu", "-left out", NULL });
+    check_says("ops", 0, (const char *[]){ " matrix (untried), gpu", "-left out", NULL });
     unsetenv("QUERN_QUALIFY");
     CHECK_STATUS(qn_device_algorithms(NULL, NULL, NULL, NULL), QN_E_ARG, "visit");
     /* Where the device has the instructions, it depends on what was tested. */

@@ -117,6 +117,8 @@ static void matrices(void)
 {
     static const char nv[] = "cl_khr_icd cl_nv_device_attribute_query", amd[] = "cl_amd_device_attribute_query";
     static const char intel[] = "cl_intel_subgroups cl_intel_required_subgroup_size";
+    static const char xmx[] =
+        "cl_intel_subgroups cl_intel_required_subgroup_size cl_intel_subgroup_matrix_multiply_accumulate";
     static const struct {
         const char *name, *vendor, *extensions;
         cl_device_type type;
@@ -124,18 +126,24 @@ static void matrices(void)
         size_t sizes[3];
         enum qni_matrix matrix;
         int simd;
+        enum qni_matrix half;
     } cases[] = {
-        { "A100", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 8, { 0 }, QNI_MATRIX_NVIDIA },
-        { "H200", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 9, { 0 }, QNI_MATRIX_NVIDIA },
+        { "A100", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 8, { 0 }, QNI_MATRIX_NVIDIA, 0, QNI_MATRIX_NVIDIA },
+        { "H200", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 9, { 0 }, QNI_MATRIX_NVIDIA, 0, QNI_MATRIX_NVIDIA },
         { "T4", "NVIDIA Corporation", nv, CL_DEVICE_TYPE_GPU, 7, { 0 }, QNI_MATRIX_NONE },
         { "NVA0", "nouveau", "cl_khr_icd", CL_DEVICE_TYPE_GPU, 8, { 0 }, QNI_MATRIX_NONE },
-        { "gfx90a:sramecc+:xnack-", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_AMD },
-        { "gfx942", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_AMD },
+        { "gfx90a:sramecc+:xnack-", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_AMD, 0, QNI_MATRIX_AMD },
+        { "gfx942", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_AMD, 0, QNI_MATRIX_AMD },
+        { "gfx908:xnack-", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_AMD },
+        { "gfx1100", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_NONE, 0, QNI_MATRIX_WMMA },
+        { "gfx1100", "Mesa", "cl_khr_icd", CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_NONE },
         { "gfx906", "AMD", amd, CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_NONE },
         { "gfx90a", "Mesa", "cl_khr_icd", CL_DEVICE_TYPE_GPU, 0, { 0 }, QNI_MATRIX_NONE },
-        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 16, 32 }, QNI_MATRIX_INTEL, 8 },
-        { "Max", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 32, 16 }, QNI_MATRIX_INTEL, 16 },
-        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 32, 32 }, QNI_MATRIX_NONE, 8 },
+        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 8, 16, 32 }, QNI_MATRIX_INTEL8, 8 },
+        { "Max", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 32, 16 }, QNI_MATRIX_INTEL16, 16 },
+        { "Arc", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_GPU, 0, { 32, 32, 32 }, QNI_MATRIX_NONE, 32 },
+        { "Arc", "Intel(R) Corporation", xmx, CL_DEVICE_TYPE_GPU, 0, { 8, 16, 32 }, QNI_MATRIX_INTEL8, 8, QNI_MATRIX_XMX8 },
+        { "Max", "Intel(R) Corporation", xmx, CL_DEVICE_TYPE_GPU, 0, { 16, 32 }, QNI_MATRIX_INTEL16, 16, QNI_MATRIX_XMX16 },
         { "Arc", "Intel(R) Corporation", "cl_intel_subgroups", CL_DEVICE_TYPE_GPU, 0, { 16 }, QNI_MATRIX_NONE },
         { "Xeon", "Intel(R) Corporation", intel, CL_DEVICE_TYPE_CPU, 0, { 8, 16, 32 }, QNI_MATRIX_NONE },
     };
@@ -155,7 +163,8 @@ static void matrices(void)
         now.capability = cases[i].capability;
         memcpy(now.subgroup_sizes, cases[i].sizes, sizeof(now.subgroup_sizes));
         CHECK_OK(qni_caps_probe(&c, ctx, &fake, NULL, NULL));
-        if (!CHECK_INT(c.matrix, cases[i].matrix) || !CHECK_INT(c.simd, cases[i].simd) || c.matrix_played)
+        if (!CHECK_INT(c.matrix, cases[i].matrix) || !CHECK_INT(c.matrix_half, cases[i].half) ||
+            !CHECK_INT(c.simd, cases[i].simd) || c.matrix_played)
             test_fail(__FILE__, __LINE__, "in case %zu", i);
     }
     qn_context_destroy(&ctx);

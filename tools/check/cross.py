@@ -24,6 +24,8 @@ import sys
 import tempfile
 
 BITCODE = "/usr/lib/x86_64-linux-gnu/amdgcn/bitcode"
+GFX11_BITCODE = ["opencl", "ocml", "ockl", "oclc_correctly_rounded_sqrt_off", "oclc_daz_opt_off", "oclc_finite_only_off",
+                 "oclc_unsafe_math_off", "oclc_wavefrontsize64_off", "oclc_isa_version_1036", "oclc_abi_version_400"]
 LIBCLC = "/usr/lib/clc/nvptx64--nvidiacl.bc"
 CL = ["clang-15", "-x", "cl", "-cl-std=CL1.2"]
 HEADER = ["-Xclang", "-finclude-default-header"]
@@ -50,7 +52,6 @@ class Unit:
         self.items = self.group[0] * self.group[1] * self.group[2]
         self.played = local.get("QN_PLAYED") == "1"
         self.matrix = local.get("QN_MATRIX") if native else None
-        self.wave = local.get("QN_WAVE")  # how wide threads are, where that is Intel's to choose
 
     def group_text(self):
         return "x".join(str(g) for g in self.group)
@@ -130,7 +131,13 @@ class Row:
 
 def amd(chip):
     gfx10 = chip.startswith("gfx1")
-    most, lane, step = (16, 1024, 16) if gfx10 else (8, 512, 8) if chip == "gfx90a" else (10, 256, 4)
+    most, lane, step = (16, 1536, 24) if chip == "gfx1100" else (16, 1024, 16) if gfx10 else \
+        (8, 512, 8) if chip == "gfx90a" else (10, 256, 4)
+    clang, libraries = CL, [f"--rocm-device-lib-path={BITCODE}"]
+    if chip == "gfx1100":  # of which clang 15 uses half the registers, and which ROCm 5.2's libraries do not know: gfx1036's
+        clang = ["clang-16", *CL[1:]]
+        libraries = ["-nogpulib"] + [word for name in GFX11_BITCODE
+                                     for word in ("-Xclang", "-mlink-builtin-bitcode", "-Xclang", f"{BITCODE}/{name}.bc")]
 
     def waves(row):
         # A lane of a SIMD has so many registers, given out in steps; 64 KiB of local memory are for 4 or (gfx10) 2 SIMDs.
@@ -142,8 +149,7 @@ def amd(chip):
 
     def run(file):
         code = f"{file.path}.{chip}.co"
-        done = command(*CL, "-O3", "-target", "amdgcn-amd-amdhsa", f"-mcpu={chip}", f"--rocm-device-lib-path={BITCODE}",
-                       file.path, "-o", code)
+        done = command(*clang, "-O3", "-target", "amdgcn-amd-amdhsa", f"-mcpu={chip}", *libraries, file.path, "-o", code)
         rows = []
         if done[0] == 0:
             # A kernel's notes begin with .agpr_count, where there is one, else with .args.
@@ -186,9 +192,9 @@ def intel(chip, register_bytes):
     # How many registers a kernel takes is not told, only how many there are, and how many work-items share them.
     def run(file):
         code = f"{file.path}.{chip}.elf"
-        done = command("ocloc", "compile", "-file", file.path, "-device", chip, "-options", "-cl-std=CL1.2", "-internal_options",
-                       "-cl-intel-allow-zebin", "-out_dir", os.path.dirname(code), "-output_no_suffix", "-output",
-                       os.path.basename(code))
+        done = command("ocloc", "compile", "-file", file.path, "-device", chip, "-options", f"-cl-std=CL1.2 -D{XMX}",
+                       "-internal_options", "-cl-intel-allow-zebin", "-out_dir", os.path.dirname(code), "-output_no_suffix",
+                       "-output", os.path.basename(code))
         rows = []
         if done[0] == 0:
             info = code + ".info"
@@ -214,6 +220,7 @@ DEVICES = {"CPU": None, "AMD": "256:65536:60", "NVIDIA": "1024:49152:108", "dg2"
            "pvc": "1024:131072:448:16"}
 BENCH_ALONE = ["dg2", "pvc"]  # ocloc takes half a second a kernel
 
+XMX = "cl_intel_subgroup_matrix_multiply_accumulate"  # declares its functions
 SUBGROUPS = "SPIR-V 1.2 with sub-groups"
 CLANG_AMD = ["clang-15", "ld.lld-15", "llvm-readelf-15", BITCODE]
 TARGETS = [  # name, function, the device whose kernels it compiles (None: all of them), programs and files it needs
@@ -225,6 +232,7 @@ TARGETS = [  # name, function, the device whose kernels it compiles (None: all o
     ("gfx906", amd("gfx906"), "AMD", CLANG_AMD),
     ("gfx90a", amd("gfx90a"), "AMD", CLANG_AMD),
     ("gfx1030", amd("gfx1030"), "AMD", CLANG_AMD),
+    ("gfx1100", amd("gfx1100"), "AMD", ["clang-16", "ld.lld-16", "llvm-readelf-15", BITCODE]),
     ("nvptx", nvptx, "NVIDIA", ["clang-15", LIBCLC]),
     ("sm_80", nvidia("sm_80", 167936), "NVIDIA", ["clang-15", LIBCLC, "ptxas"]),
     ("sm_90", nvidia("sm_90", 233472), "NVIDIA", ["clang-15", LIBCLC, "ptxas"]),
@@ -234,15 +242,13 @@ TARGETS = [  # name, function, the device whose kernels it compiles (None: all o
 ]
 # Whose are the matrix instructions of each QN_MATRIX, and what compiles them.
 MATRIX = {"1": (["NVIDIA"], ["nvptx", "sm_80", "sm_90"]), "2": (["AMD"], ["gfx90a"]),
-          "3": (["dg2", "pvc"], ["dg2", "pvc", SUBGROUPS])}
+          "3": (["pvc"], ["pvc", SUBGROUPS]), "4": (["AMD"], ["gfx1100"]), "5": (["dg2"], ["dg2"]), "6": (["pvc"], ["pvc"]),
+          "7": (["dg2"], ["dg2"])}
+MATRIX_ALONE = [SUBGROUPS, "gfx1100"]  # targets that compile nothing else
 
 
 def is_for(target, file):
-    return target in MATRIX[file.matrix][1] if file.matrix else target != SUBGROUPS
-
-
-def has_matrix(device, unit):
-    return device in MATRIX[unit.matrix][0] and (unit.wave is None or DEVICES[device].endswith(":" + unit.wave))
+    return target in MATRIX[file.matrix][1] if file.matrix else target not in MATRIX_ALONE
 
 
 def missing(needs):
@@ -309,9 +315,9 @@ def by_kernel(rows):
 def write_table(kernels):
     with open(TABLE, "w", encoding="utf-8") as out:
         out.write("""\
-# Written by tools/check/cross.py --write: what the GPU-shaped kernels use, as clang 15 compiles them for AMD, ptxas for
-# NVIDIA and ocloc 22.43 for Intel. Of all sets of parameters that tests and benchmarks ask a GPU of that kind for: how many
-# there are, the fewest and the most registers of 32 bits a work-item, the most local and private memory and spills in
+# Written by tools/check/cross.py --write: what the GPU-shaped kernels use, as clang 15 (gfx1100: 16) compiles them for AMD,
+# ptxas for NVIDIA and ocloc 22.43 for Intel. Of all sets of parameters that tests and benchmarks ask a GPU of that kind for: how
+# many there are, the fewest and the most registers of 32 bits a work-item, the most local and private memory and spills in
 # bytes (AMD's spills: registers), and the fewest waves at once on a SIMD (AMD) or multiprocessor (NVIDIA) as registers
 # and local memory allow; then the set that takes the most registers. Intel's registers are those that there are, and
 # its waves the fewest work-items of a thread; its sets are those of quern bench alone.
@@ -387,7 +393,7 @@ def collect(tap, build, folder, tmp):
     files = {None: files_of(every.values(), os.path.join(tmp, "all"))}
     for device in DEVICES:
         files[device] = files_of([u for u in units[device] if u.items > 1 and not u.played] +
-                                 [u for u in native if has_matrix(device, u)], os.path.join(tmp, device))
+                                 [u for u in native if device in MATRIX[u.matrix][0]], os.path.join(tmp, device))
     return files
 
 

@@ -147,7 +147,7 @@ static qn_status run_one(struct bench *b, const struct workload *w)
     qn_status st;
 
     if (!w->child && !b->dev &&
-        ((st = open_device(&b->ctx, &b->dev, b->select)) || (st = qn_device_get_info(b->dev, &b->device))))
+        ((st = open_rounding_device(&b->ctx, &b->dev, b->select, b->matmul)) || (st = qn_device_get_info(b->dev, &b->device))))
         return st;
     return w->run(b);
 }
@@ -168,6 +168,7 @@ static const char *describe(char *text, size_t bytes)
 static int run(int argc, char **argv)
 {
     struct bench b = { .seconds = 2.0 };
+    const char *matmul = NULL;
     int64_t steps = 0;
     const struct option options[] = {
         { "json", OPTION_FLAG, &b.json, NULL, "one object a line" },
@@ -175,6 +176,7 @@ static int run(int argc, char **argv)
         { "runs", OPTION_INT, &b.runs, "N", "for each figure at most; 0: as many as fit" },
         { "batch", OPTION_INT, &b.batch, "N", "instead of the workload's own" },
         { "device", OPTION_TEXT, &b.select, "S", "see quern devices" },
+        { "matmul", OPTION_TEXT, &matmul, "TYPE", "what operands may be rounded to: tf32, bf16, f16; else $QUERN_MATMUL" },
         { "profile", OPTION_FLAG, &b.profile, NULL, "the time of each kernel instead" },
         { "steps", OPTION_INT, &steps, "N", "with cnn: train N batches and end; startup and memory start this" },
     };
@@ -192,6 +194,8 @@ static int run(int argc, char **argv)
             return usage_error(&usage, "there is no workload %s", argv[i]);
     if (b.runs < 0 || b.batch < 0 || b.batch > 1 << 20 || !(b.seconds >= 0.0) || steps < 0)
         return usage_error(&usage, "a number is out of range");
+    if (!read_matmul(&b.matmul, matmul))
+        return usage_error(&usage, "--matmul is %s, expected f32, tf32, bf16 or f16", matmul);
     if (b.profile)
         setenv("QUERN_PROFILE", "1", 1);
     if (steps)

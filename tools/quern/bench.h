@@ -16,6 +16,7 @@ struct bench {
     int64_t runs;            /* at most; 0: as many as fit in the time */
     double seconds;          /* for each figure, at least */
     int64_t batch;           /* 0: the workload's own */
+    qn_matmul matmul;        /* --matmul */
     bool json, profile;
 };
 

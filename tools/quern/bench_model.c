@@ -222,7 +222,7 @@ qn_status bench_steps(struct bench *b, int64_t steps)
     uint64_t peak = 0;
     qn_status st;
 
-    if (!(st = open_device(&b->ctx, &b->dev, b->select)) && !(st = qn_device_get_info(b->dev, &b->device)))
+    if (!(st = open_rounding_device(&b->ctx, &b->dev, b->select, b->matmul)) && !(st = qn_device_get_info(b->dev, &b->device)))
         st = make_work(&w, b, "cnn", &sample, b->batch ? b->batch : 64);
     for (int64_t i = 0; i < steps && !st; i++)
         st = train(&w);

@@ -114,7 +114,7 @@ static void tell_algorithms(const qn_context *ctx, const struct qni_caps *caps, 
     for (size_t i = 0; i < QNI_COUNT(states); i++) {
         struct telling t = { states[i], indent, 0, 0, colour ? DIM : "", colour ? END : "" };
 
-        if (t.state == QN_ALGORITHM_UNTRIED && !caps->matrix)
+        if (t.state == QN_ALGORITHM_UNTRIED && !caps->matrix && !caps->matrix_half)
             continue;
         qni_algos_offered(caps, &v, tell, &t);
         if (t.more)

@@ -29,9 +29,28 @@ static void warn(void *user, qn_log_level level, const char *line)
 
 qn_status open_device(qn_context **ctx, qn_device **dev, const char *select)
 {
-    qn_status st = qn_context_create(ctx, &(qn_context_opt){ .log = warn, .qualify = true });
+    return open_rounding_device(ctx, dev, select, QN_MATMUL_F32);
+}
+
+qn_status open_rounding_device(qn_context **ctx, qn_device **dev, const char *select, qn_matmul matmul)
+{
+    qn_status st = qn_context_create(ctx, &(qn_context_opt){ .log = warn, .qualify = true, .matmul = matmul });
 
     return st ? st : qn_device_open(dev, *ctx, select);
+}
+
+bool read_matmul(qn_matmul *out, const char *text)
+{
+    static const char *const names[] = {
+        [QN_MATMUL_F32] = "f32", [QN_MATMUL_TF32] = "tf32", [QN_MATMUL_BF16] = "bf16", [QN_MATMUL_F16] = "f16" };
+
+    *out = QN_MATMUL_F32;
+    for (size_t i = 0; text && i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcmp(text, names[i])) {
+            *out = (qn_matmul)i;
+            return true;
+        }
+    return !text;
 }
 
 static const char environment[] =
@@ -39,6 +58,7 @@ static const char environment[] =
     "  QUERN_DATA     where data sets are sought\n"
     "  QUERN_CACHE    where compiled kernels and verdicts on devices are kept\n"
     "  QUERN_QUALIFY  when devices are tested: never, first (before their first use), ignore (what was found)\n"
+    "  QUERN_MATMUL   what operands of matrix products may be rounded to: tf32, bf16, f16\n"
     "  QUERN_ALGO     forced algorithms, such as conv=implicit_gemm,gemm=clblast\n";
 
 static const char statuses[] = "0 done, 1 failed, 2 wrong command line, 3 no device that can be used,\n"

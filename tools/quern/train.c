@@ -14,6 +14,7 @@ struct job {
     struct dataset_options data;
     int64_t epochs, batch, seed;
     double lr;
+    qn_matmul matmul;
     bool json, quiet;
     const struct task *task; /* NULL: only --resume says it, and this command does not know it */
 };
@@ -323,7 +324,8 @@ static qn_status train(struct state *s)
 
     if ((job->save && (st = check_save(job->save))) || (job->report && (st = check_save(job->report))))
         return st;
-    if ((st = open_device(&s->ctx, &s->dev, job->device)) || (st = qn_device_get_info(s->dev, &s->device)) ||
+    if ((st = open_rounding_device(&s->ctx, &s->dev, job->device, job->matmul)) ||
+        (st = qn_device_get_info(s->dev, &s->device)) ||
         (st = prepare(s)))
         return st;
     if (!job->json && !job->quiet && (st = show_start(s)))
@@ -377,6 +379,7 @@ static int check(const struct usage *u, const struct job *job)
 static int run(int argc, char **argv)
 {
     struct job job = { .target = "class", .data.split = 0.2 };
+    const char *matmul = NULL;
     const struct option options[] = {
         { "data", OPTION_TEXT, &job.data.name, "DATA", "what to train and test with, see above" },
         { "data-dir", OPTION_TEXT, &job.data.dir, "DIR", "where the sets that are known by name lie; else $QUERN_DATA" },
@@ -385,6 +388,7 @@ static int run(int argc, char **argv)
         { "lr", OPTION_REAL, &job.lr, "X", "learning rate; 0: what suits MODEL, or as saved" },
         { "seed", OPTION_INT, &job.seed, "N", "of weights and shuffling" },
         { "device", OPTION_TEXT, &job.device, "S", "see quern devices" },
+        { "matmul", OPTION_TEXT, &matmul, "TYPE", "what operands may be rounded to: tf32, bf16, f16; else $QUERN_MATMUL" },
         { "save", OPTION_TEXT, &job.save, "FILE", "keep the model here, after every epoch and at the end" },
         { "resume", OPTION_TEXT, &job.resume, "FILE", "go on with a saved model; MODEL may be left out" },
         { "report", OPTION_TEXT, &job.report, "FILE.html", "a page that shows the run, written anew after every epoch" },
@@ -419,6 +423,8 @@ static int run(int argc, char **argv)
         return usage_error(&usage, "unexpected argument %s", argv[2]);
     job.model = argc > 1 ? argv[1] : NULL;
     job.task = tasks_find(job.model);
+    if (!read_matmul(&job.matmul, matmul))
+        return usage_error(&usage, "--matmul is %s, expected f32, tf32, bf16 or f16", matmul);
     if ((code = check(&usage, &job)))
         return code;
     job.data.number = !strcmp(job.target, "number");

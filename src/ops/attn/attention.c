@@ -267,6 +267,9 @@ static qn_status infer(qn_graph *g, const struct qni_node *node, const qn_val *i
 
 static const struct qni_algo *const algos[] = {
     &qni_attn_tile,   /* what fits in local memory */
+    &qni_attn_matrix_f16, /* the same where operands may be rounded, */
+    &qni_attn_matrix_bf16,
+    &qni_attn_matrix_tf32,
     &qni_attn_matrix, /* matrix instructions, where the self-test has passed it */
     &qni_attn_group,  /* work-groups of 128; of a CPU too where no tile fits, rather than the matrix */
     &qni_attn_plain,  /* always applies; keep it last */
@@ -275,6 +278,9 @@ static const struct qni_algo *const algos[] = {
 
 static const struct qni_algo *const grad_algos[] = {
     &qni_attn_tile_grad,   /* what fits in local memory */
+    &qni_attn_matrix_f16_grad, /* the same where operands may be rounded, */
+    &qni_attn_matrix_bf16_grad,
+    &qni_attn_matrix_tf32_grad,
     &qni_attn_matrix_grad, /* matrix instructions, where the self-test has passed it */
     &qni_attn_group_grad,  /* work-groups of 128; of a CPU too where no tile fits, rather than the matrix */
     &qni_attn_plain_grad,  /* always applies; keep it last */

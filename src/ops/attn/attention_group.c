@@ -67,7 +67,7 @@ static struct qni_launch *begin(const struct qni_attn_groups *t, const struct qn
     struct qni_launch *l = qni_launch_add(r, source, kernel);
 
     if (t->matrix) {
-        qni_matrix_define(r, l, p->caps);
+        qni_matrix_define(r, l, p->caps, t->operands);
         qni_define(r, l, "QN_N", N);
     } else {
         qni_define(r, l, "QN_MATRIX", 0);

@@ -1,45 +1,51 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * For GPUs with matrix instructions: the work-groups of attention_group.c, their products made by waves. Who asks for it by
- * name on a device that has none gets NVIDIA's, played. */
+ * For GPUs with matrix instructions: the work-groups of attention_group.c, their products made by waves. An algorithm for each
+ * thing that operands may be rounded to. Who asks for one by name on a device that has no such instruction gets NVIDIA's,
+ * played. */
 #include "ops/attn/attn.h"
 
-#define LOCAL_BYTES (32 * 1024)
+#define LOCAL_BYTES        (32 * 1024)
+#define LOCAL_BYTES_PLAYED (64 * 1024)
 
-#define SOURCES(n, grad_n) \
-    { .source = "attn/attention_matrix", .grad_source = "attn/attention_matrix_grad", .chunks = (n), .grad_chunks = (grad_n), \
-      .matrix = true }
-
-/* By enum qni_matrix. Intel's work-items have few registers. */
-static const struct qni_attn_groups groups[] = {
-    [QNI_MATRIX_NVIDIA] = SOURCES(4, 2),
-    [QNI_MATRIX_AMD] = SOURCES(4, 2),
-    [QNI_MATRIX_INTEL] = SOURCES(1, 1),
-};
-
-static bool applies(const struct qni_problem *p)
+/* Intel's work-items have few registers. */
+static struct qni_attn_groups groups_of(const struct qni_caps *caps, qn_matmul operands)
 {
-    return qni_attn_group_applies(p, LOCAL_BYTES) && qni_matrix_usable(p, &qni_attn_matrix);
+    const enum qni_matrix matrix = qni_matrix_of(caps, operands);
+    const bool few = matrix != QNI_MATRIX_NVIDIA && matrix != QNI_MATRIX_AMD && matrix != QNI_MATRIX_WMMA;
+
+    return (struct qni_attn_groups){ .source = "attn/attention_matrix", .grad_source = "attn/attention_matrix_grad",
+                                     .chunks = few ? 1 : 4, .grad_chunks = few ? 1 : 2, .matrix = true, .operands = operands };
 }
 
-static bool applies_grad(const struct qni_problem *p)
+static bool applies(const struct qni_problem *p, const struct qni_algo *a)
 {
-    return qni_attn_group_applies(p, LOCAL_BYTES) && qni_matrix_usable(p, &qni_attn_matrix_grad);
+    const bool large = a->operands >= QN_MATMUL_BF16 && qni_matrix_is_played(p->caps, a->operands);
+
+    return qni_attn_group_applies(p, large ? LOCAL_BYTES_PLAYED : LOCAL_BYTES) && qni_matrix_usable(p, a);
 }
 
-static void emit(const struct qni_problem *p, struct qni_recorder *r)
-{
-    qni_attn_group_emit(p, r, &groups[qni_matrix_of(p->caps)]);
-}
+/* grad: as qni_attn_group_emit##grad is called. */
+#define ALGORITHM(id, text, rounding, grad)                                             \
+    static bool applies_##id(const struct qni_problem *p)                               \
+    {                                                                                   \
+        return applies(p, &qni_attn_##id);                                              \
+    }                                                                                   \
+    static void emit_##id(const struct qni_problem *p, struct qni_recorder *r)          \
+    {                                                                                   \
+        const struct qni_attn_groups groups = groups_of(p->caps, rounding);             \
+                                                                                        \
+        qni_attn_group_emit##grad(p, r, &groups);                                       \
+    }                                                                                   \
+    const struct qni_algo qni_attn_##id = { .name = (text), .applies = applies_##id,                     \
+                                            .sizes = qni_attn_group_sizes##grad, .emit = emit_##id,      \
+                                            .gpu = true, .operands = (rounding), .untried = true };
 
-static void emit_grad(const struct qni_problem *p, struct qni_recorder *r)
-{
-    qni_attn_group_emit_grad(p, r, &groups[qni_matrix_of(p->caps)]);
-}
-
-const struct qni_algo qni_attn_matrix = {
-    .name = "matrix", .applies = applies, .sizes = qni_attn_group_sizes, .emit = emit, .gpu = true, .untried = true
-};
-const struct qni_algo qni_attn_matrix_grad = {
-    .name = "matrix", .applies = applies_grad, .sizes = qni_attn_group_sizes_grad, .emit = emit_grad, .gpu = true, .untried = true
-};
+ALGORITHM(matrix, "matrix", QN_MATMUL_F32, )
+ALGORITHM(matrix_tf32, "matrix_tf32", QN_MATMUL_TF32, )
+ALGORITHM(matrix_bf16, "matrix_bf16", QN_MATMUL_BF16, )
+ALGORITHM(matrix_f16, "matrix_f16", QN_MATMUL_F16, )
+ALGORITHM(matrix_grad, "matrix", QN_MATMUL_F32, _grad)
+ALGORITHM(matrix_tf32_grad, "matrix_tf32", QN_MATMUL_TF32, _grad)
+ALGORITHM(matrix_bf16_grad, "matrix_bf16", QN_MATMUL_BF16, _grad)
+ALGORITHM(matrix_f16_grad, "matrix_f16", QN_MATMUL_F16, _grad)

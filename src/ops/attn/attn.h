@@ -43,8 +43,9 @@ enum qni_attn_in {
 extern const struct qni_op qni_op_attention;      /* -> y, lse */
 extern const struct qni_op qni_op_attention_grad; /* -> dq, dk, dv */
 
-extern const struct qni_algo qni_attn_tile, qni_attn_tile_grad, qni_attn_matrix, qni_attn_matrix_grad, qni_attn_group,
-    qni_attn_group_grad, qni_attn_plain, qni_attn_plain_grad;
+extern const struct qni_algo qni_attn_tile, qni_attn_tile_grad, qni_attn_matrix, qni_attn_matrix_tf32, qni_attn_matrix_bf16,
+    qni_attn_matrix_f16, qni_attn_matrix_grad, qni_attn_matrix_tf32_grad, qni_attn_matrix_bf16_grad, qni_attn_matrix_f16_grad,
+    qni_attn_group, qni_attn_group_grad, qni_attn_plain, qni_attn_plain_grad;
 
 struct qni_attn {
     int64_t B, Tq, Tk, Hq, Hkv, D, Dv;
@@ -69,6 +70,7 @@ struct qni_attn_groups {
     /* Chunks of a result in registers at most: the gradient of keys has two results. */
     int64_t chunks, grad_chunks;
     bool matrix; /* the kernels take the parameters of matrix instructions */
+    qn_matmul operands;
 };
 
 /* Are work-groups and local memory large enough? */

@@ -26,7 +26,8 @@ struct qni_gemm {
 
 extern const struct qni_op qni_op_matmul; /* a, b -> c = a b */
 
-extern const struct qni_algo qni_gemm_cpu, qni_gemm_matrix, qni_gemm_gpu, qni_gemm_clblast, qni_gemm_simple;
+extern const struct qni_algo qni_gemm_cpu, qni_gemm_matrix, qni_gemm_matrix_tf32, qni_gemm_matrix_bf16, qni_gemm_matrix_f16,
+    qni_gemm_gpu, qni_gemm_clblast, qni_gemm_simple;
 
 /* The numbers of a problem that the shape rule accepted. */
 void qni_gemm_numbers(struct qni_gemm *out, const struct qni_problem *p);

@@ -197,6 +197,9 @@ static qn_status grad(struct qni_grad *c)
 
 static const struct qni_algo *const algos[] = {
     &qni_gemm_cpu,     /* sizes below 2^31 */
+    &qni_gemm_matrix_f16, /* the same where operands may be rounded, */
+    &qni_gemm_matrix_bf16,
+    &qni_gemm_matrix_tf32,
     &qni_gemm_matrix,  /* matrix instructions, where the self-test has passed it; not the smallest products */
     &qni_gemm_gpu,     /* sizes below 2^31; work-groups of 64 */
     &qni_gemm_clblast, /* by name only; no epilogue */
