@@ -235,7 +235,7 @@ static void check_says(const char *arguments, int code, const char *const texts[
     command_free(&r);
 }
 
-#define STATES 1000
+#define STATES 4000
 
 static void keep_state(void *user, const qn_algorithm *a)
 {

@@ -479,6 +479,35 @@ static void lost(void)
     qn_tensor_destroy(&t);
 }
 
+/* The option, or where it does not say the environment. */
+static void rounding(void)
+{
+    static const struct {
+        qn_matmul option;
+        const char *text;
+        qn_matmul matmul;
+    } cases[] = { { QN_MATMUL_F32, NULL, QN_MATMUL_F32 },  { QN_MATMUL_BF16, NULL, QN_MATMUL_BF16 },
+                  { QN_MATMUL_F32, "f16", QN_MATMUL_F16 }, { QN_MATMUL_TF32, "f16", QN_MATMUL_TF32 },
+                  { QN_MATMUL_F32, "f32", QN_MATMUL_F32 } };
+    qn_context *ctx = NULL;
+    qn_device *dev = NULL;
+
+    for (size_t i = 0; i < QNI_COUNT(cases); i++) {
+        if (cases[i].text)
+            setenv("QUERN_MATMUL", cases[i].text, 1);
+        CHECK_OK(qn_context_create(&ctx, &(qn_context_opt){ .matmul = cases[i].option }));
+        if (CHECK_OK(qn_device_open(&dev, ctx, NULL)))
+            CHECK_INT(dev->caps.matmul, cases[i].matmul);
+        qn_device_close(&dev);
+        qn_context_destroy(&ctx);
+        unsetenv("QUERN_MATMUL");
+    }
+    setenv("QUERN_MATMUL", "f64", 1);
+    CHECK_STATUS(qn_device_open(&dev, NULL, NULL), QN_E_ARG, "QUERN_MATMUL is 'f64'");
+    unsetenv("QUERN_MATMUL");
+    CHECK_STATUS(qn_context_create(&ctx, &(qn_context_opt){ .matmul = (qn_matmul)4 }), QN_E_ARG, "matmul is 4");
+}
+
 int main(void)
 {
     test_run("device: the one that is meant is chosen, with the reason", choosing);
@@ -488,6 +517,7 @@ int main(void)
     test_run("device: choosing and asking without opening", asking);
     test_run("device: open, several at once, close", opening);
     test_run("device: the environment counts where the context lets it", environment);
+    test_run("device: what operands may be rounded to", rounding);
     test_run("device: many threads open and close", threads);
     test_run("device: an application's context, queue and buffers", wrapping);
     test_run("device: OpenCL errors as what the caller can do", errors);
