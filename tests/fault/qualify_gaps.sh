@@ -10,7 +10,8 @@ export OCL_ICD_VENDORS
 times=0
 all=
 for algorithm in matrix matrix_tf32 matrix_bf16 matrix_f16; do
-    gaps=$(QUERN_ALGO=gemm=$algorithm,attention=$algorithm "$1" --device "${QUERN_DEVICE:-0:0}" --only "no check" --gaps 3>/dev/null)
+    gaps=$(QUERN_ALGO=gemm=$algorithm,attention=$algorithm \
+        "$1" --device "${QUERN_DEVICE:-0:0}" --only "no check" --gaps 3>/dev/null)
     all="$all$gaps
 "
     times=$((times + 1))
