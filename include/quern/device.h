@@ -259,7 +259,8 @@ typedef enum qn_algorithm_state {
     QN_ALGORITHM_USED = 0,     /**< yes, where it applies */
     QN_ALGORITHM_LEFT_OUT = 1, /**< no: the self-test found it wrong */
     QN_ALGORITHM_UNTRIED = 2,  /**< no: it uses one maker's instructions, and the self-test has not passed it */
-    QN_ALGORITHM_QUALIFIED = 3 /**< yes, because the self-test has passed it */
+    QN_ALGORITHM_QUALIFIED = 3 /**< yes, because the self-test has passed it; one that rounds operands, where the context's
+                                    matmul lets it */
 } qn_algorithm_state;
 
 /** An algorithm of an operation, on a device; texts are lent for the call. */
