@@ -86,8 +86,14 @@ static const struct system {
       GPU "vendor=0x10de\n" }, { NULL }, false, NULL, { "does not load", "this container is not given it", "--gpus all" } },
     { "Podman, AMD", { ICD "a.icd=libm.so.6", "/run/.containerenv=", GPU "class=0x030000\n", GPU "vendor=0x1002\n" }, { NULL },
       false, NULL, { "a GPU of AMD, but this container is not given it", "--device /dev/kfd", "driver for the GPU of AMD" } },
+    { "Kubernetes, whose control groups say nothing", { ICD "a.icd=libm.so.6", GPU "class=0x038000", GPU "vendor=0x1002",
+      "/proc/1/cgroup=0::/\n" }, { "KUBERNETES_SERVICE_HOST=10.0.0.1" }, false, NULL, { "this container is not given it" } },
     { "no kernel driver", { ICD "a.icd=libm.so.6", GPU "class=0x030000", GPU "vendor=0x8086", "/proc/1/cgroup=0::/init.scope\n" },
       { NULL }, false, NULL, { "a GPU of Intel has no node in /dev", "driver for the GPU of Intel", "intel-opencl-icd" } },
+    { "PoCL's devices", { ICD "pocl.icd=libpocl-none.so" }, { "POCL_DEVICES=cuda" }, false, NULL,
+      { "POCL_DEVICES is cuda: PoCL shows no other devices", "unset POCL_DEVICES" } },
+    { "PoCL's cache", { ICD "pocl.icd=libpocl-none.so", "/locked/=" }, { "POCL_CACHE_DIR=/locked/pocl/cache" }, false, "/locked",
+      { "POCL_CACHE_DIR is /locked/pocl/cache, which cannot be written" } },
     { "a network card is no GPU", { ICD "a.icd=libm.so.6", GPU "class=0x020000\n", GPU "vendor=0x8086\n" }, { NULL }, false,
       NULL, { NOTHING } },
 };
@@ -139,8 +145,10 @@ static void diagnosing(const void *arg)
 
 int main(void)
 {
-    static const char *const variables[] = { "OCL_ICD_VENDORS", "OPENCL_VENDOR_PATH", "OCL_ICD_FILENAMES", "RUSTICL_ENABLE",
-                                             "QUERN_OPENCL_LIBRARY" };
+    static const char *const variables[] = {
+        "OCL_ICD_VENDORS", "OPENCL_VENDOR_PATH", "OCL_ICD_FILENAMES", "RUSTICL_ENABLE", "QUERN_OPENCL_LIBRARY", "POCL_DEVICES",
+        "POCL_CACHE_DIR", "container", "KUBERNETES_SERVICE_HOST", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER",
+    };
     char name[128];
 
     for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)

@@ -15,7 +15,7 @@
 #define VENDORS "/etc/OpenCL/vendors"
 #define DRIVERS "pocl-opencl-icd (any CPU), intel-opencl-icd, mesa-opencl-icd or your vendor's driver"
 
-enum maker { NVIDIA = 1, AMD = 2, INTEL = 4, ANY_GPU = 8 };
+enum maker { NVIDIA = 1, AMD = 2, INTEL = 4, ANY_GPU = 8, POCL = 16 };
 
 /* What the libraries of drivers are called, and whose GPUs they run. */
 static const struct {
@@ -23,7 +23,7 @@ static const struct {
     unsigned makers;
 } libraries[] = {
     { "nvidia", NVIDIA }, { "amdocl", AMD },   { "igdrcl", INTEL }, { "Rusticl", ANY_GPU },
-    { "MesaOpenCL", AMD },
+    { "MesaOpenCL", AMD }, { "pocl", POCL },
 };
 
 static const struct {
@@ -204,6 +204,24 @@ static void try_drivers(struct diagnosis *d, unsigned *drivers)
         try_filenames(d, names, drivers);
 }
 
+/* PoCL shows no device at all when it cannot make its cache, and only those that it is told to. */
+static void try_pocl(struct diagnosis *d)
+{
+    const char *devices = variable("POCL_DEVICES"), *set = variable("POCL_CACHE_DIR");
+    char path[PATH], *slash;
+
+    if (devices)
+        tell(d, "unset POCL_DEVICES", "POCL_DEVICES is %s: PoCL shows no other devices", devices);
+    if (!set)
+        return;
+    at_root(d, path, set);
+    while (d->access(path, F_OK) && (slash = strrchr(path, '/')) && slash != path) /* what is there of it */
+        *slash = '\0';
+    if (d->access(path, W_OK))
+        tell(d, "unset POCL_CACHE_DIR, or set it to a folder that can be written",
+             "POCL_CACHE_DIR is %s, which cannot be written: PoCL shows no device", set);
+}
+
 /* ---- devices ---- */
 
 /* The nodes of a pattern in /dev: how many there are; those this user may not open are told. */
@@ -242,8 +260,12 @@ static int try_nodes(struct diagnosis *d, const char *pattern)
 
 static bool in_container(const struct diagnosis *d)
 {
+    static const char *const signs[] = { "container", "KUBERNETES_SERVICE_HOST", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER" };
     char path[PATH], line[PATH];
 
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (variable(signs[i]))
+            return true;
     if (!d->access(at_root(d, path, "/.dockerenv"), F_OK) || !d->access(at_root(d, path, "/run/.containerenv"), F_OK))
         return true;
     return first_line(line, sizeof(line), at_root(d, path, "/proc/1/cgroup")) &&
@@ -309,6 +331,8 @@ void diagnose(struct diagnosis *d)
     else if (!d->loader)
         tell(d, "install one, on Debian and Ubuntu ocl-icd-libopencl1", "no OpenCL loader, libOpenCL.so.1, is installed");
     try_drivers(d, &drivers);
+    if (drivers & POCL)
+        try_pocl(d);
     try_gpus(d, drivers);
     if (!d->findings)
         tell(d, "install another driver, on Debian and Ubuntu " DRIVERS,
