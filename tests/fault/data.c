@@ -12,6 +12,9 @@
 #include "io/safetensors.h"
 #include "test.h"
 
+#include <quern/data_events.h>
+#include <quern/data_table.h>
+
 static atomic_int countdown, blocks;
 static char path[64];
 
@@ -309,6 +312,7 @@ static qn_status try_prep(qn_context *ctx)
 
     if ((st = qn_tokenizer_create(&t, &(qn_tokenizer_opt){.context = ctx})) ||
         (st = qn_tokenizer_fit(t, (const char *const[]){"a b c"}, 1)) || (st = qn_prep_text(&prep[0], t, 5, NULL)) ||
+        (st = qn_prep_run(prep[0], &(qn_raw){.text = "b a"}, (int32_t[5]){0})) ||
         (st = qn_prep_classes(&prep[1], ctx, (const char *const[]){"cat", "dog"}, 2)))
         goto done;
     for (int i = 0; i < 2 && !st; i++) {
@@ -320,6 +324,117 @@ done:
     for (int i = 0; i < 2; i++)
         qn_prep_release(&prep[i]);
     qn_tokenizer_destroy(&t);
+    return st;
+}
+
+static qn_status try_table(qn_context *ctx)
+{
+    static const char head[] = "size,colour,y\n";
+    char text[2000], json[2000];
+    struct bytes b = {text, sizeof(head) - 1, 0};
+    const qn_table_opt opt = {.context = ctx};
+    qn_dataset *ds = NULL;
+    qn_table *t = NULL;
+    qn_prep *prep[3] = {NULL};
+    size_t n;
+    qn_status st;
+
+    memcpy(text, head, sizeof(head));
+    for (int i = 0; i < 40; i++)
+        b.bytes += (size_t)sprintf(text + b.bytes, "%d,%s,%d\n", i, i % 7 ? i % 3 ? "red" : "blue" : "", i % 5);
+    if ((st = qn_table_from(&t, &(qn_reader){"t", 0, give, &b}, &opt)) || (st = qn_table_report(t, json, sizeof(json), &n)) ||
+        (st = qn_prep_table(&prep[0], t, NULL, 0, &(qn_prep_table_opt){.label = 3})) ||
+        (st = qn_prep_number(&prep[1], ctx, "y", 2, 1)) ||
+        (st = qn_dataset_table(&ds, t, prep[0], &(qn_dataset_table_opt){.target = prep[1], .label = 3})))
+        goto done;
+    for (int i = 0; i < 2 && !st; i++) {
+        if (!(st = qn_prep_to_json(prep[i], json, sizeof(json), &n)))
+            st = qn_prep_from_json(&prep[2], ctx, "t", json, n);
+        qn_prep_release(&prep[2]);
+    }
+done:
+    qn_dataset_close(&ds);
+    for (int i = 0; i < 3; i++)
+        qn_prep_release(&prep[i]);
+    qn_table_destroy(&t);
+    return st;
+}
+
+static qn_status try_arff(qn_context *ctx)
+{
+    struct bytes b = {TEXT("@relation r\n@attribute a numeric\n@attribute 'b c' {x,\"y z\"}\n@data\n1,x\n?,'y z'\n"), 0};
+    qn_table *t = NULL;
+    const qn_status st = qn_table_from(&t, &(qn_reader){"t", 0, give, &b}, &(qn_table_opt){.context = ctx});
+
+    CHECK(!st == !!t);
+    qn_table_destroy(&t);
+    return st;
+}
+
+/* In each format, then what is made of them. */
+static qn_status try_events(qn_context *ctx)
+{
+    static const struct {
+        qn_events_format format;
+        const char *head, *line, *again; /* again: NULL, or what the second half of the lines are */
+    } kinds[] = {
+        {QN_EVENTS_CSV, "user,item,time\n", "%d,i%d,3\n", NULL},
+        {QN_EVENTS_JSON_LINES, "", "{\"user\":%d,\"item\":\"i%d\",\"time\":3}\n", NULL},
+        {QN_EVENTS_MSWEB, "", "A,%d,1,\"t%d\",\"/a\"\n", "C,\"%d\",%d\nV,0,1\nV,1,1\n"},
+    };
+    char text[4000];
+    int32_t items[8], item, next[1];
+    qn_dataset *ds = NULL;
+    qn_events *e = NULL;
+    qn_prep *prep = NULL;
+    qn_status st = QN_OK;
+
+    for (size_t k = 0; k < QNI_COUNT(kinds) && !st; k++) {
+        struct bytes b = {text, (size_t)snprintf(text, sizeof(text), "%s", kinds[k].head), 0};
+
+        for (int i = 0; i < 40; i++) {
+            const bool second = kinds[k].again && i >= 20;
+
+            b.bytes += (size_t)snprintf(text + b.bytes, sizeof(text) - b.bytes, second ? kinds[k].again : kinds[k].line,
+                                        kinds[k].again ? i : i % 4, i);
+        }
+        if (kinds[k].again) /* a page's address is its name */
+            for (char *a = strstr(text, "\"/a\""), c = 'a'; a; a = strstr(a + 4, "\"/a\""))
+                a[2] = c++;
+        if ((st = qn_events_read_from(&e, &(qn_reader){"e", 0, give, &b},
+                                      &(qn_events_opt){.context = ctx, .format = kinds[k].format})))
+            break;
+        if (!(st = qn_prep_items(&prep, e, 3, true)) &&
+            !(st = qn_prep_run(prep, &(qn_raw){.cell = (const char *[]){"i1", "i2"}, .cells = 2}, (float[3 * 41]){0})) &&
+            !(st = qn_dataset_events(&ds, e, &(qn_events_dataset_opt){.length = 8, .negatives = 1})))
+            st = qn_dataset_read(ds, (int64_t[]){1}, 1, (void *[]){items, &item, next});
+        qn_dataset_close(&ds);
+        qn_prep_release(&prep);
+        qn_events_destroy(&e);
+    }
+    return st;
+}
+
+/* Parts by class, kept in memory once they are read. */
+static qn_status try_divide(qn_context *ctx)
+{
+    static const float x[20];
+    static const int32_t y[20] = {0, 1, 2, 0, 1, 2, 1, 1, 0, 0};
+    const qn_array array[] = {{{NULL, QN_FIELD_INPUT, QN_F32, {0, {0}}}, x}, {{NULL, QN_FIELD_TARGET, QN_I32, {0, {0}}}, y}};
+    float one;
+    int32_t class;
+    qn_dataset *ds = NULL, *part[2] = {NULL}, *kept = NULL;
+    qn_status st;
+
+    if ((st = qn_dataset_arrays(&ds, 20, array, 2, &(qn_arrays_opt){.context = ctx})) ||
+        (st = qn_dataset_divide(part, (double[]){0.7, 0.3}, 2, ds, true, 1)) || (st = qn_dataset_cache(&kept, part[0], 1 << 10)))
+        goto done;
+    st = qn_dataset_read(kept, (int64_t[]){3}, 1, (void *[]){&one, &class});
+done:
+    qn_dataset_close(&kept);
+    qn_dataset_close(&part[0]);
+    qn_dataset_close(&part[1]);
+    qn_dataset_close(&ds);
     return st;
 }
 
@@ -336,7 +451,9 @@ static const struct attempt attempts[] = {
     {"no memory: features", try_features, 10}, {"no memory: images", try_images, 12},
     {"no memory: tokens", try_tokens, 30}, {"no memory: parts", try_parts, 10},
     {"no memory: text", try_text, 4}, {"no memory: sound", try_sound, 12},
-    {"no memory: preparations", try_prep, 15},
+    {"no memory: preparations", try_prep, 15}, {"no memory: a table", try_table, 40},
+    {"no memory: ARFF", try_arff, 10}, {"no memory: events", try_events, 40},
+    {"no memory: parts by class, kept", try_divide, 12},
 };
 
 static void fails_well(const void *arg)
