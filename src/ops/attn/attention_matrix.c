@@ -5,8 +5,7 @@
  * played. */
 #include "ops/attn/attn.h"
 
-#define LOCAL_BYTES        (32 * 1024)
-#define LOCAL_BYTES_PLAYED (64 * 1024)
+#define LOCAL_BYTES (32 * 1024)
 
 /* Intel's work-items have few registers. */
 static struct qni_attn_groups groups_of(const struct qni_caps *caps, qn_matmul operands)
@@ -20,9 +19,7 @@ static struct qni_attn_groups groups_of(const struct qni_caps *caps, qn_matmul o
 
 static bool applies(const struct qni_problem *p, const struct qni_algo *a)
 {
-    const bool large = a->operands >= QN_MATMUL_BF16 && qni_matrix_is_played(p->caps, a->operands);
-
-    return qni_attn_group_applies(p, large ? LOCAL_BYTES_PLAYED : LOCAL_BYTES) && qni_matrix_usable(p, a);
+    return qni_attn_group_applies(p, LOCAL_BYTES) && qni_matrix_usable(p, a);
 }
 
 /* grad: as qni_attn_group_emit##grad is called. */

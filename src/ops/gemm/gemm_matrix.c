@@ -7,18 +7,19 @@
 #define SMALLEST 16 /* of each size, where it is not played: less fills no instruction */
 
 /* Of operands of 32 and of 16 bits. */
-#define DEPTH(operands)       ((operands) < QN_MATMUL_BF16 ? 8 : 16) /* QN_KT */
-#define LOCAL_BYTES           (32 * 1024)
-#define LOCAL_BYTES_PLAYED    (64 * 1024)
+#define DEPTH(operands) ((operands) < QN_MATMUL_BF16 ? 8 : 16) /* QN_KT */
+#define TILES           3
+#define LOCAL_BYTES     (32 * 1024)
+#define PLAYED_BYTES    (64 * 1024) /* of tiles of 16 bits, what they are played with included; the last takes less than 32 KiB */
 
 /* By enum qni_matrix. A part is a multiple of what an instruction makes, and the last has work-groups of 64. */
-static const struct qni_gemm_tile tiles[][3] = {
+static const struct qni_gemm_tile tiles[][TILES] = {
     [QNI_MATRIX_NVIDIA] = {{128, 64, 32, 32, 256}, {64, 64, 32, 32, 128}, {32, 32, 32, 16, 64}},
     [QNI_MATRIX_AMD] = {{128, 128, 64, 64, 256}, {64, 64, 32, 32, 256}, {32, 32, 32, 32, 64}},
     [QNI_MATRIX_INTEL16] = {{64, 64, 16, 16, 256}, {32, 64, 16, 16, 128}, {32, 32, 16, 16, 64}},
     [QNI_MATRIX_INTEL8] = {{64, 64, 8, 16, 256}, {32, 64, 8, 16, 128}, {32, 32, 8, 16, 64}},
 };
-static const struct qni_gemm_tile half_tiles[][3] = {
+static const struct qni_gemm_tile half_tiles[][TILES] = {
     [QNI_MATRIX_NVIDIA] = {{128, 64, 32, 32, 256}, {64, 64, 32, 32, 128}, {32, 32, 32, 16, 64}},
     [QNI_MATRIX_AMD] = {{128, 64, 64, 32, 256}, {64, 64, 32, 32, 256}, {32, 32, 32, 32, 64}},
     [QNI_MATRIX_WMMA] = {{128, 64, 32, 32, 256}, {64, 64, 32, 16, 256}, {16, 32, 16, 16, 64}},
@@ -30,9 +31,11 @@ static const struct qni_gemm_tile *choose(struct qni_gemm_parts *parts, const st
                                           const struct qni_caps *caps, qn_matmul operands)
 {
     const enum qni_matrix matrix = qni_matrix_of(caps, operands);
+    const struct qni_gemm_tile *from = operands < QN_MATMUL_BF16 ? tiles[matrix] : half_tiles[matrix];
+    const size_t skipped =
+        operands >= QN_MATMUL_BF16 && qni_matrix_is_played(caps, operands) && caps->local_bytes < PLAYED_BYTES ? TILES - 1 : 0;
 
-    return qni_gemm_choose(parts, g, caps, operands < QN_MATMUL_BF16 ? tiles[matrix] : half_tiles[matrix],
-                           QNI_COUNT(tiles[0]), DEPTH(operands));
+    return qni_gemm_choose(parts, g, caps, from + skipped, TILES - skipped, DEPTH(operands));
 }
 
 static bool applies(const struct qni_problem *p, const struct qni_algo *a)
@@ -41,8 +44,7 @@ static bool applies(const struct qni_problem *p, const struct qni_algo *a)
     struct qni_gemm g;
 
     qni_gemm_numbers(&g, p);
-    if (!qni_gemm_epilogue(p) || !qni_gemm_fits_int(&g) || p->caps->group_items < 64 ||
-        p->caps->local_bytes < (played && a->operands >= QN_MATMUL_BF16 ? LOCAL_BYTES_PLAYED : LOCAL_BYTES))
+    if (!qni_gemm_epilogue(p) || !qni_gemm_fits_int(&g) || p->caps->group_items < 64 || p->caps->local_bytes < LOCAL_BYTES)
         return false;
     return qni_matrix_usable(p, a) && (played || (g.M >= SMALLEST && g.N >= SMALLEST && g.K >= SMALLEST));
 }
