@@ -343,6 +343,98 @@ static void meant(void)
     qn_dataset_close(&ds);
 }
 
+/* ---- how strong random changes are, read off images that rise to the right, whatever their sample ---- */
+
+static float slope[SAMPLES][SIDE][SIDE][3];
+
+#define AT(image, y, x, c) ((double)(image)[((y) * SIDE + (x)) * 3 + (c)])
+
+/* What is added to a pixel for each step to the right and down, in the middle. */
+static double to_right(const float *image) { return (AT(image, 4, 5, 0) - AT(image, 4, 3, 0)) / 2; }
+static double to_down(const float *image) { return (AT(image, 5, 4, 0) - AT(image, 3, 4, 0)) / 2; }
+
+static double turned(const float *image) { return atan2(to_down(image), to_right(image)) * 57.29577951308232; }
+static double moved_right(const float *image) { return (0.4 - AT(image, 4, 4, 0)) / 0.05 / SIDE; }
+static double brighter(const float *image) { return AT(image, 4, 4, 0) / 0.4 - 1; }
+static double contrasted(const float *image) { return to_right(image) / 0.05 - 1; }
+static double coloured(const float *image) { return (AT(image, 4, 4, 2) - AT(image, 4, 4, 0)) / 0.1 - 1; }
+
+/* The share of a turn from blue, which is the slope's hue, as long as blue stays the largest. */
+static double hue(const float *image)
+{
+    const double r = AT(image, 4, 4, 0), g = AT(image, 4, 4, 1), b = AT(image, 4, 4, 2);
+
+    return (r - g) / (b - fmin(r, g)) / 6;
+}
+
+/* Of a hole: its share of a square of 3, which the edge may cut; 1 for what is no rectangle of zeros. */
+static double hole(const float *image)
+{
+    int n = 0, top = SIDE, bottom = -1, left = SIDE, right = -1;
+
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++)
+            if (AT(image, y, x, 0) < 0) {
+                top = y < top ? y : top;
+                bottom = y > bottom ? y : bottom;
+                left = x < left ? x : left;
+                right = x > right ? x : right;
+                n++;
+            }
+    if (!n || n != (bottom - top + 1) * (right - left + 1) || bottom - top > 2 || right - left > 2)
+        return 9;
+    return n / 9.0;
+}
+
+static void strong(void)
+{
+    static const struct {
+        qn_image_augment_opt opt;
+        double (*measure)(const float *image);
+        double least, most; /* each measure lies between them, and some come within a tenth of either */
+    } cases[] = {
+        {{.rotate = 20, .fill = QN_FILL_NEAREST}, turned, -20, 20},
+        {{.shift_width = 0.3, .fill = QN_FILL_NEAREST}, moved_right, -0.3, 0.3},
+        {{.brightness = 0.5}, brighter, -0.5, 0.5},
+        {{.contrast = 0.4}, contrasted, -0.4, 0.4},
+        {{.saturation = 0.5}, coloured, -0.5, 0.5},
+        {{.hue = 0.1}, hue, -0.1, 0.1},
+        {{.cutout = 3, .value = -1}, hole, 4 / 9.0, 1},
+    };
+    static float x[SAMPLES][SIDE * SIDE * 3];
+    const qn_array array[] = {{{"image", QN_FIELD_INPUT, QN_F32, {3, {SIDE, SIDE, 3}}}, slope},
+                              {{"label", QN_FIELD_TARGET, QN_I32, {0, {0}}}, labels}};
+    qn_dataset *ds = NULL, *changed = NULL;
+
+    for (int i = 0; i < SAMPLES * SIDE * SIDE; i++) {
+        float *p = &slope[0][0][0][0] + 3 * i;
+
+        p[0] = p[1] = 0.2f + 0.05f * (float)(i % SIDE);
+        p[2] = p[0] + 0.1f;
+        labels[i / (SIDE * SIDE)] = i / (SIDE * SIDE);
+    }
+    CHECK_OK(qn_dataset_arrays(&ds, SAMPLES, array, 2, NULL));
+    for (size_t k = 0; k < QNI_COUNT(cases); k++) {
+        const double width = cases[k].most - cases[k].least;
+        double least = INFINITY, most = -INFINITY;
+
+        CHECK_OK(qn_dataset_image_augment(&changed, ds, &cases[k].opt));
+        for (int epoch = 0; epoch < 4; epoch++) {
+            collect(changed, 0, 1, epoch, x[0], SIDE * SIDE * 3);
+            for (int i = 0; i < SAMPLES; i++) {
+                least = fmin(least, cases[k].measure(x[i]));
+                most = fmax(most, cases[k].measure(x[i]));
+            }
+        }
+        if (!(least > cases[k].least - 1e-3 && least < cases[k].least + 0.1 * width && most < cases[k].most + 1e-3 &&
+              most > cases[k].most - 0.1 * width))
+            test_fail(__FILE__, __LINE__, "case %zu: from %g to %g, expected from %g to %g", k, least, most, cases[k].least,
+                      cases[k].most);
+        qn_dataset_close(&changed);
+    }
+    qn_dataset_close(&ds);
+}
+
 static void refused(void)
 {
     static const struct {
@@ -441,6 +533,7 @@ int main(void)
     test_run("image: brightness, contrast, saturation", colours);
     test_run("image: random changes by seed, epoch and number alone", repeated);
     test_run("image: random changes are what they are called", meant);
+    test_run("image: random changes are as strong as they are asked to be", strong);
     test_run("image: options out of range", refused);
     test_run("image: mixup", mixed_up);
     return test_end();

@@ -283,6 +283,40 @@ static void collect(qn_dataset *ds, int threads, uint64_t seed, int64_t epoch, f
     qni_loader_destroy(&l);
 }
 
+/* Decibels between two recordings. */
+static double louder(const float *a, const float *plain)
+{
+    return 20 * log10((double)a[7] / (double)plain[7]);
+}
+
+/* The deviation of what was added. */
+static double noisy(const float *a, const float *plain)
+{
+    double sum = 0;
+
+    for (int j = 0; j < LENGTH; j++)
+        sum += pow((double)a[j] - (double)plain[j], 2);
+    return sqrt(sum / LENGTH);
+}
+
+/* A measure of every sample lies in the range, up to chance, and some come near its ends. */
+static void check_range(qn_dataset *changed, const float *plain, double (*measure)(const float *a, const float *plain), double from,
+                        double to)
+{
+    static float a[SAMPLES * LENGTH];
+    double least = INFINITY, most = -INFINITY;
+
+    for (int epoch = 0; epoch < 4; epoch++) {
+        collect(changed, 0, 5, epoch, a, LENGTH);
+        for (int i = 0; i < SAMPLES; i++) {
+            least = fmin(least, measure(a + i * LENGTH, plain + i * LENGTH));
+            most = fmax(most, measure(a + i * LENGTH, plain + i * LENGTH));
+        }
+    }
+    if (!(fabs(least - from) < 0.12 * (to - from) && fabs(most - to) < 0.12 * (to - from)))
+        test_fail(__FILE__, __LINE__, "from %g to %g, expected from %g to %g", least, most, from, to);
+}
+
 static void augmented(void)
 {
     static float a[SAMPLES * LENGTH], b[SAMPLES * LENGTH], plain[SAMPLES * LENGTH];
@@ -324,6 +358,12 @@ static void augmented(void)
     CHECK_OK(qn_dataset_sound_augment(&changed, ds, &(qn_sound_augment_opt){0}));
     collect(changed, 0, 5, 1, a, LENGTH);
     CHECK(!memcmp(a, plain, sizeof(a)));
+    qn_dataset_close(&changed);
+    CHECK_OK(qn_dataset_sound_augment(&changed, ds, &(qn_sound_augment_opt){.gain = 6}));
+    check_range(changed, plain, louder, -6, 6);
+    qn_dataset_close(&changed);
+    CHECK_OK(qn_dataset_sound_augment(&changed, ds, &(qn_sound_augment_opt){.noise = 0.1}));
+    check_range(changed, plain, noisy, 0, 0.1);
     qn_dataset_close(&changed);
     CHECK_STATUS(qn_dataset_sound_augment(&changed, ds, &(qn_sound_augment_opt){.shift = 1.5}), QN_E_ARG, "shift 1.5");
     CHECK_STATUS(qn_dataset_sound_augment(&changed, NULL, &(qn_sound_augment_opt){0}), QN_E_ARG, "NULL");
