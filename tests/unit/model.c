@@ -294,6 +294,28 @@ static void mistakes(void)
     qn_dataset_close(&ds);
 }
 
+/* The curves as a picture of either kind, where gnuplot is installed; nothing else is left behind. */
+static void check_drawn(const qn_model *m)
+{
+    static const char *const ends[2] = { "png", "svg" }, *const begins[2] = { "\x89PNG\r\n\x1a\n", "<?xml" };
+
+    for (int i = 0; i < 2; i++) {
+        char path[64], begin[16] = "";
+        qn_status st;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/tmp/quern-curves-%ld.%s", (long)getpid(), ends[i]);
+        if ((st = qn_history_plot(m, path)) == QN_E_UNSUPPORTED)
+            return;
+        CHECK_OK(st);
+        f = fopen(path, "rb");
+        CHECK(f && fread(begin, 1, sizeof(begin) - 1, f) > 8 && !strncmp(begin, begins[i], strlen(begins[i])));
+        if (f)
+            fclose(f);
+        unlink(path);
+    }
+}
+
 /* What the run came to is the model's too, and its file's. */
 static void recorded(qn_model *m, const qn_history *h)
 {
@@ -317,6 +339,7 @@ static void recorded(qn_model *m, const qn_history *h)
     CHECK_STATUS(qn_history_plot(NULL, "a.svg"), QN_E_ARG, "m or path");
     CHECK_STATUS(qn_history_plot(copy, NULL), QN_E_ARG, "m or path");
     CHECK_STATUS(qn_history_plot(copy, "a.gif"), QN_E_ARG, "a.gif: curves are drawn as .svg or .png");
+    check_drawn(copy);
     qn_model_destroy(&copy);
 }
 
