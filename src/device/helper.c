@@ -2,6 +2,7 @@
  *
  * A helper program: found beside what this code was loaded from, started in a process group of its own so that its children
  * end with it, and read line by line. */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@ extern char **environ;
 #define NAME   "quern-qualify"
 #define SLICE  100 /* ms between two looks whether it still lives */
 #define MOST_S 1.0 /* that such a slice counts: one that took longer was a stop of this program, and perhaps of the helper */
+#define LEAST  0.125 /* of a slice that counts, however little of it the helper had a processor: it may want one for ever */
 
 /* From the folder of the library or the command, installed or as they are built. */
 static const char *const places[] = {
@@ -163,6 +165,49 @@ static double now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Seconds of processor time that its threads took; *ready: does one of them want more? Nothing where the system does not say. */
+static double processor_time(long pid, bool *ready)
+{
+    const double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
+    char path[300], line[512];
+    struct dirent *task;
+    double sum = 0;
+    DIR *tasks;
+
+    *ready = false;
+    snprintf(path, sizeof(path), "/proc/%ld/task", pid);
+    tasks = opendir(path);
+    while (tasks && (task = readdir(tasks))) {
+        unsigned long user, system;
+        const char *rest;
+        char state;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%ld/task/%s/stat", pid, task->d_name);
+        f = *task->d_name == '.' ? NULL : fopen(path, "re");
+        if (f && fgets(line, sizeof(line), f) && (rest = strrchr(line, ')')) && /* its name may hold anything */
+            sscanf(rest, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu", &state, &user, &system) == 3) {
+            sum += tick * (double)(user + system);
+            *ready = *ready || state == 'R';
+        }
+        if (f)
+            fclose(f);
+    }
+    if (tasks)
+        closedir(tasks);
+    return sum;
+}
+
+/* How much of a slice counts for the limit. */
+static double counts(struct qni_helper *h, double slice)
+{
+    const double before = h->processor_s;
+    bool ready;
+
+    h->processor_s = processor_time(h->pid, &ready);
+    return ready ? QNI_MIN(QNI_MAX(h->processor_s - before, LEAST * slice), slice) : slice;
 }
 
 /* Keep the last line of what is written there. */
@@ -316,7 +361,7 @@ const char *qni_helper_line(struct qni_helper *h, char *line, size_t bytes, int 
             continue;
         }
         poll(ends, 2, SLICE);
-        waited += QNI_MIN(now() - last, MOST_S);
+        waited += counts(h, QNI_MIN(now() - last, MOST_S));
         last = now();
         read_text(h);
         read_complaints(h);

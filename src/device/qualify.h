@@ -75,6 +75,7 @@ struct qni_helper {
     char text[4096];       /* read and not yet handed out */
     size_t used;
     bool skipping;         /* the rest of a line that is too long */
+    double processor_s;    /* that its threads took when they were last looked at */
 };
 
 /* Where it is; QN_E_IO names where it was sought. */

@@ -2,10 +2,12 @@
  *
  * A helper program that plays a part, for tests/fault/qualify.c; $HELPER_PART names it, $HELPER_DEVICE is what it says of the
  * device, $HELPER_LOG the file it signs at each start. "real" becomes $HELPER_REAL, restricted to the checks in $HELPER_ONLY. */
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <quern/version.h>
@@ -26,6 +28,34 @@ static void say(const char *text)
         _exit(1);
 }
 
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* For some seconds another process has the processor. */
+static void starve(void)
+{
+    const double end = now() + 3;
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof(one), &one);
+    if (fork()) {
+        sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
+        while (now() < end)
+            ;
+    } else {
+        while (now() < end)
+            ;
+        _exit(0);
+    }
+}
+
 /* What the part does at this check, named or all of them ("*"). */
 static void act(const char *name)
 {
@@ -43,6 +73,8 @@ static void act(const char *name)
         exit(7);
     } else if (!strncmp(part, "slow", 4)) {
         usleep(4500000);
+    } else if (!strncmp(part, "starve", 6)) {
+        starve();
     } else if (!strncmp(part, "hang", 4)) {
         if (fork() == 0) { /* a child that would outlive it, and holds its descriptors */
             FILE *f = fopen(env("HELPER_LOG"), "a");

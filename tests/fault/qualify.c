@@ -280,6 +280,21 @@ static void stops_meanwhile(void)
     CHECK(pid > 0 && waitpid(pid, &state, 0) == pid && WIFEXITED(state) && WEXITSTATUS(state) == EXIT_SUCCESS);
 }
 
+/* A machine that has too much to do is no fault of the device's. */
+static void starves(void)
+{
+    qn_verdict v;
+
+    if (access("/proc/self/task", R_OK)) {
+        test_skip("the system does not tell what a process gets of the processor");
+        return;
+    }
+    play("starve:matmul/cpu: small");
+    CHECK_OK(qualify(&v, 1));
+    CHECK_INT(v.state, QN_VERDICT_GOOD);
+    CHECK_INT(starts(), 1);
+}
+
 /* A device that cannot compute is not opened, and another one would be. */
 static void rules_out(void)
 {
@@ -301,7 +316,8 @@ static void rules_out(void)
         CHECK_OK(qn_device_list(&list, &n, ctx));
         if (n) {
             CHECK(!list[0].usable && list[0].verdict == QN_VERDICT_BAD);
-            CHECK(strstr(list[0].reason, "not usable: it failed its self-test: ") && strstr(list[0].reason, reasons[i]));
+            CHECK(strstr(list[0].reason, "not usable: it failed its self-test: ") && strstr(list[0].reason, reasons[i]) &&
+                  strstr(list[0].reason, "; quern devices --qualify tests it again"));
         }
         qn_device_list_free(&list, ctx);
         CHECK_STATUS(qn_device_open(&dev, ctx, NULL), QN_E_NO_DEVICE, "it failed its self-test");
@@ -533,6 +549,7 @@ int main(int argc, char **argv)
         test_run("qualify: crashes and garbage", survives);
         test_run("qualify: what hangs is ended with its children", ends_what_hangs);
         test_run("qualify: time in which this program is stopped does not count", stops_meanwhile);
+        test_run("qualify: time in which the helper gets no processor hardly counts", starves);
         test_run("qualify: a device that cannot compute is not used", rules_out);
         test_run("qualify: helpers that are none", explains);
         test_run("qualify: at the first use", first_use);
