@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
-"""PyTorch's side of compare.py; peer.py says how they talk. $PEER_DEVICE picks the device (default cpu)."""
+"""PyTorch's side of compare.py; peer.py says how they talk. $PEER_DEVICE picks the device (default cpu), $QUERN_MATMUL what
+operands of products may be rounded to, as it does for Quern: tf32, bf16, or nothing."""
 import os
 
 import torch
@@ -10,6 +11,9 @@ from torch import nn
 import peer
 
 DEVICE = os.environ.get("PEER_DEVICE", "cpu")
+PRECISION = {"tf32": "high", "bf16": "medium"}.get(os.environ.get("QUERN_MATMUL"), "highest")
+torch.set_float32_matmul_precision(PRECISION)
+torch.backends.cudnn.allow_tf32 = PRECISION != "highest"
 FORMATS = (torch.contiguous_format, torch.channels_last)
 
 
