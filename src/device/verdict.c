@@ -79,8 +79,9 @@ void qni_verdict_apply(struct qni_caps *caps, const struct qni_verdict *v)
     caps->tested_quirks = 0;
     snprintf(caps->qualified, sizeof(caps->qualified), "%s", v->qualified);
     if (v->state == QN_VERDICT_BAD)
-        snprintf(caps->failed, sizeof(caps->failed), "it failed its self-test: %.60s: %.120s; quern devices --qualify tests it again",
-                 v->finding[0].name, v->finding[0].reason);
+        snprintf(caps->failed, sizeof(caps->failed),
+                 "it failed its self-test: %.60s: %.120s; quern devices --qualify tests it again", v->finding[0].name,
+                 v->finding[0].reason);
     for (size_t i = 0; i < v->findings && used < sizeof(caps->left_out); i++)
         if (v->finding[i].algorithm)
             used += (size_t)snprintf(caps->left_out + used, sizeof(caps->left_out) - used, "%s ", v->finding[i].name);
