@@ -344,6 +344,9 @@ static void sentences(void)
     says("predict %/a.qn %/latin.txt --encoding ISO-8859-1", "latin.txt:1: ");
     refused("predict %/a.qn %/latin.txt --encoding KLINGON", "QN_E_UNSUPPORTED", "KLINGON");
     refused("predict %/a.qn " DATA "/spoken/0_nicolas_0.wav", "QN_E_FORMAT", "zero byte");
+    write_text("%/huge.txt", "");
+    if (!truncate(words("%/huge.txt"), INT64_C(1) << 40)) /* zeros that take no room; reading them all would take an hour */
+        refused("predict %/a.qn %/huge.txt", "QN_E_FORMAT", "huge.txt:1: the line is too long");
 }
 
 /* Each character is a word: one that says which class is found among others that were never side by side with it. */

@@ -34,6 +34,7 @@ struct inputs {
     FILE *lines;           /* NULL: none is open */
     int64_t number;        /* of the line */
     bool used;             /* the file had a line that is not empty */
+    bool rest;             /* the line before was too long: what is left of it comes first */
     const char *encoding;  /* of texts; NULL: UTF-8 */
     qn_lines *converted;   /* the line in UTF-8, where it was in another encoding */
     char *text;            /* the line, of realloc() */
@@ -216,7 +217,7 @@ static qn_status open_lines(struct inputs *in)
     const char *path = in->path[in->at++];
 
     in->number = 0;
-    in->used = false;
+    in->used = in->rest = false;
     in->lines = is_standard(path) ? stdin : fopen(path, "r");
     if (in->lines)
         return QN_OK;
@@ -229,6 +230,10 @@ static bool get_line(struct inputs *in, size_t *n)
 {
     int c = EOF;
 
+    while (in->rest && (c = getc(in->lines)) != EOF && c != '\n')
+        ;
+    in->rest = false;
+    c = EOF;
     *n = 0;
     while (*n <= LONGEST_LINE && (c = getc(in->lines)) != EOF && c != '\n') {
         if (*n + 1 >= in->room) {
@@ -244,9 +249,7 @@ static bool get_line(struct inputs *in, size_t *n)
         }
         in->text[(*n)++] = (char)c;
     }
-    if (*n > LONGEST_LINE)
-        while ((c = getc(in->lines)) != EOF && c != '\n')
-            ;
+    in->rest = *n > LONGEST_LINE;
     if (*n && *n <= LONGEST_LINE && in->text[*n - 1] == '\r')
         --*n;
     if (in->text && *n <= LONGEST_LINE)
