@@ -303,7 +303,8 @@ static cl_int ask(const struct qni_cl *cl, const struct qni_found *f, const stru
     }
 }
 
-static bool has_extension(const struct qni_cl *cl, const struct qni_found *f, const qn_context *ctx, const struct property *of)
+/* Failures stick in text. */
+static bool has_extension(const struct qni_cl *cl, const struct qni_found *f, struct qni_text *text, const struct property *of)
 {
     static const struct property lists[] = { [DEVICE] = { D(EXTENSIONS), TEXT },
                                              [PLATFORM] = { P(EXTENSIONS), TEXT, 0, NULL, PLATFORM } };
@@ -312,12 +313,13 @@ static bool has_extension(const struct qni_cl *cl, const struct qni_found *f, co
     size_t bytes = 0, n = strlen(of->extension);
     bool has = false;
 
-    if (ask(cl, f, list, 0, NULL, &bytes) || bytes > (size_t)1 << 20 || qni_calloc(ctx, &data, bytes + 1, 1))
+    if (text->status || ask(cl, f, list, 0, NULL, &bytes) || bytes > (size_t)1 << 20 ||
+        (text->status = qni_calloc(text->ctx, &data, bytes + 1, 1)))
         return false;
     if (!ask(cl, f, list, bytes, data, NULL))
         for (const char *p = (const char *)data; !has && (p = strstr(p, of->extension)); p += n)
             has = (p[n] == ' ' || p[n] == '\0') && (p == (const char *)data || p[-1] == ' ');
-    qni_free(ctx, &data);
+    qni_free(text->ctx, &data);
     return has;
 }
 
@@ -359,15 +361,17 @@ bool qni_property_get(struct qni_property *out, size_t i, const struct qni_cl *c
     out->shown = (p->of == PLATFORM) == !found->id || !raw;
     out->shown = out->shown && holds(cl, found, p->condition, raw) &&
                  (found->caps.cl_major * 10 + found->caps.cl_minor >= p->version ||
-                  (p->extension && has_extension(cl, found, out->text.ctx, p)));
+                  (p->extension && has_extension(cl, found, &out->text, p)));
     if (!out->shown)
         return true;
 
     e = ask(cl, found, p, 0, NULL, &bytes);
-    if (e || bytes > (size_t)1 << 24 || qni_calloc(out->text.ctx, &data, bytes, 1)) {
+    if (e || bytes > (size_t)1 << 24) {
         qni_text_add(&out->text, "%s", e ? qni_cl_error_name(e) : "an answer that is too long");
         return true;
     }
+    if (out->text.status || (out->text.status = qni_calloc(out->text.ctx, &data, bytes, 1)))
+        return true;
     e = bytes ? ask(cl, found, p, bytes, data, &got) : CL_SUCCESS;
     if (e)
         qni_text_add(&out->text, "%s", qni_cl_error_name(e));

@@ -120,6 +120,7 @@ qn_status print_raw(qn_context *ctx, const struct qni_cl *cl, const struct qni_f
     for (cl_uint i = 0; i < n; i++)
         print_platform(&text, cl, &platform[i], (int)i, found, count, width);
     print_loader(cl);
+    st = text.status;
 done:
     qni_text_free(&text);
     qni_free(ctx, &platform);
