@@ -90,7 +90,7 @@ struct telling {
     const char *shade, *end;
 };
 
-static void tell(void *user, const qn_algorithm *is)
+static void tell_algorithm(void *user, const qn_algorithm *is)
 {
     struct telling *t = user;
 
@@ -116,7 +116,7 @@ static void tell_algorithms(const qn_context *ctx, const struct qni_caps *caps, 
 
         if (t.state == QN_ALGORITHM_UNTRIED && !caps->matrix && !caps->matrix_half)
             continue;
-        qni_algos_offered(caps, &v, tell, &t);
+        qni_algos_offered(caps, &v, tell_algorithm, &t);
         if (t.more)
             printf("  %*s  %s%s: %d more: --long tells which%s\n", indent, "", t.shade, qn_algorithm_state_name(t.state), t.more,
                    t.end);

@@ -92,7 +92,7 @@ struct telling {
     bool any;
 };
 
-static void tell(void *user, const qn_algorithm *is)
+static void tell_algorithm(void *user, const qn_algorithm *is)
 {
     struct telling *t = user;
 
@@ -129,7 +129,7 @@ static void print_table(const struct about *d)
     for (size_t i = 0; i < QNI_COUNT(headings); i++) {
         struct telling t = { headings[i].state, headings[i].text, d->caps.name, false };
 
-        qni_algos_offered(&d->caps, &d->v, tell, &t);
+        qni_algos_offered(&d->caps, &d->v, tell_algorithm, &t);
     }
 }
 
