@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Lesson 15: a table, from its file to a prediction in its units; gradient descent three ways, side by side.
+ * Lesson 15: a table, from its file to a prediction in its units; gradient descent three ways, side by side, and a hidden layer.
  *
  * The table's rows are split, the preparation is fitted to those that are trained on, and it is saved with the model, so
  * that a loaded model prepares a row as the training did. */
@@ -10,30 +10,36 @@
 
 enum { LABEL = 12, EPOCHS = 20 };
 
-static qn_status build(qn_model **m, qn_device *dev, const qn_prep *row)
+/* Linear regression; with hidden units a multi-layer perceptron. */
+static qn_status build(qn_model **m, qn_device *dev, const qn_prep *row, float rate, int hidden)
 {
     const qn_shape *s = &qn_prep_field(row)->shape;
     qn_status st = qn_model_create(m, dev);
+    qn_val x;
 
     if (st)
         return st;
-    qn_model_output(*m, qn_dense(*m, qn_input(*m, QN_F32, s->rank, s->dim), &(qn_dense_opt){ .units = 1 }));
-    return qn_model_compile(*m, &(qn_compile_opt){ .optimizer = qn_sgd(0.05f), .loss = QN_MSE, .metrics = { QN_METRIC_MAE } });
+    x = qn_input(*m, QN_F32, s->rank, s->dim);
+    if (hidden)
+        x = qn_dense(*m, x, &(qn_dense_opt){ .units = hidden, .act = QN_RELU });
+    qn_model_output(*m, qn_dense(*m, x, &(qn_dense_opt){ .units = 1 }));
+    return qn_model_compile(*m, &(qn_compile_opt){ .optimizer = qn_sgd(rate), .loss = QN_MSE, .metrics = { QN_METRIC_MAE } });
 }
 
-/* The same network and rate with batches of one row, of 32, and of all rows at once. */
+/* The same network with batches of one row, of all rows at once, and of 32; and with those a larger one, which stays. */
 static qn_status descend(qn_model **m, qn_device *dev, const qn_prep *row, qn_dataset *train, qn_dataset *test)
 {
-    const struct { const char *name; int batch; float rate; } ways[3] = {
-        { "stochastic", 1, 0.002f }, { "full batch", (int)qn_dataset_samples(train), 0.1f }, { "mini-batch", 32, 0.03f },
+    const struct { const char *name; int batch; float rate; int hidden; } ways[4] = {
+        { "stochastic", 1, 0.002f, 0 }, { "full batch", (int)qn_dataset_samples(train), 0.1f, 0 }, { "mini-batch", 32, 0.03f, 0 },
+        { "mini-batch, 32 hidden units", 32, 0.03f, 32 },
     };
     qn_history *h = NULL;
     qn_logs logs;
     qn_status st = QN_OK;
 
-    for (int i = 0; i < 3 && !st; i++) {
+    for (int i = 0; i < 4 && !st; i++) {
         qn_model_destroy(m);
-        if (!(st = build(m, dev, row)) && !(st = qn_model_set_lr(*m, ways[i].rate)) &&
+        if (!(st = build(m, dev, row, ways[i].rate, ways[i].hidden)) &&
             !(st = qn_model_fit_history(*m, train, &(qn_fit_opt){ .epochs = EPOCHS, .batch = ways[i].batch }, &h)) &&
             !(st = qn_model_evaluate(*m, test, 64, &logs)))
             printf("%s: %lld steps, squared error %.4f, absolute error %.4f\n", ways[i].name, (long long)h->steps,

@@ -30,7 +30,7 @@ static const struct lesson {
     { "13_embedded",
       { "of 128 new points are judged rightly", "the application's buffers: yes",
         "afterwards: 0 blocks of host memory, 1 reference" } },
-    { "15_table", { "400 rows of 12 columns", "mini-batch: ", "a wine with a missing value: quality 5." } },
+    { "15_table", { "400 rows of 12 columns", "mini-batch, 32 hidden units: ", "a wine with a missing value: quality 5." } },
     { "16_images", { "4 classes, accuracy ", "two/03.png: two" } },
     { "17_text", { "200 sentences", "friendly! Likes it: yes", "slow service. Likes it: no" } },
     { "18_speech", { "24 times 13 cepstra, standardised", "Epoch 30/30", "of 6 new recordings are heard rightly" } },
