@@ -1,7 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * What the headers say of threads, done: two models on two threads, on one device and on two; and from several threads at
- * once everything of which they say "Threads: any". ThreadSanitizer (./check threads) looks for what goes well by luck. */
+ * once what "Threads: any" says of contexts, devices, tensors and operations; threads_data.c has what it says of data.
+ * ThreadSanitizer (./check threads) looks for what goes well by luck. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 
 #include "device/device.h"
 #include "test.h"
+
+#include <quern/cl.h>
 
 #define THREADS 4
 #define ROUNDS  3
@@ -159,6 +162,7 @@ static void two_devices(void)
 struct shared {
     qn_context *ctx;
     qn_device *dev;
+    qn_tensor *common;
     qn_dataset *data;
     qn_tokenizer *tokenizer;
     qn_features *features;
@@ -167,11 +171,18 @@ struct shared {
 
 #define EXPECT(x) (s->wrong += !(x) && fprintf(stderr, "# thread %d: not true: %s: %s\n", s->number, #x, qn_last_error()) > 0)
 
+static void count_algorithm(void *user, const qn_algorithm *a)
+{
+    *(int *)user += *a->name != '\0';
+}
+
 static void use_context(struct shared *s)
 {
     qn_device_info *list = NULL;
     qn_device_info chosen;
+    qn_verdict v;
     size_t n = 0;
+    int algorithms = 0;
     void *p = qn_context_alloc(s->ctx, 100);
 
     EXPECT(p);
@@ -179,6 +190,9 @@ static void use_context(struct shared *s)
     EXPECT(!qn_device_list(&list, &n, s->ctx) && n > 0);
     EXPECT(!qn_device_choose(&chosen, s->ctx, list[0].select) && !strcmp(chosen.name, list[0].name));
     qn_device_list_free(&list, s->ctx);
+    EXPECT(!qn_device_verdict(&v, s->ctx, NULL) && *v.text);
+    EXPECT(!qn_device_algorithms(s->ctx, NULL, count_algorithm, &algorithms) && algorithms > 100);
+    EXPECT(!qn_device_get_info(s->dev, &chosen) && *chosen.name);
 }
 
 /* Every thread has its own message. */
@@ -199,7 +213,7 @@ static void compute(struct shared *s, int round)
     static const int64_t dim[] = {N};
     float host[N], back[N];
     qn_device *own = NULL;
-    qn_tensor *t[3] = {NULL};
+    qn_tensor *t[3] = {NULL}, *view = NULL, *wrapped = NULL;
     qn_op *op = NULL;
     uint64_t current = 0, peak = 0;
     bool same = true;
@@ -210,8 +224,10 @@ static void compute(struct shared *s, int round)
         EXPECT(!qn_tensor_create(&t[i], s->dev, QN_F32, 1, dim));
     EXPECT(!qn_op_act_plan(&op, s->dev, &(qn_shape){1, {N}}, QN_RELU, 0));
     EXPECT(!qn_tensor_write(t[0], host, sizeof(host)) && !qn_tensor_copy(t[1], t[0]));
+    EXPECT(!qn_tensor_view(&view, t[1], 0, 1, dim) && qn_tensor_shape(view).dim[0] == N);
+    EXPECT(!qn_tensor_wrap(&wrapped, s->dev, qn_tensor_cl_mem(s->common, NULL), 0, QN_F32, 1, dim));
     if (op)
-        EXPECT(!qn_op_run(op, &t[1], 1, &t[2], 1, NULL));
+        EXPECT(*qn_op_algorithm(op) && !qn_op_run(op, &view, 1, &t[2], 1, NULL));
     EXPECT(!qn_tensor_read(t[2], back, sizeof(back)));
     for (int i = 0; i < N; i++)
         same = same && back[i] == host[i];
@@ -220,6 +236,8 @@ static void compute(struct shared *s, int round)
     EXPECT(qn_device_build_log(s->dev) && !qn_device_finish(s->dev));
     EXPECT(!qn_device_open(&own, s->ctx, NULL));
     qn_op_destroy(&op);
+    qn_tensor_destroy(&wrapped);
+    qn_tensor_destroy(&view);
     for (int i = 0; i < 3; i++)
         qn_tensor_destroy(&t[i]);
     qn_device_close(&own);
@@ -270,6 +288,7 @@ static void any(void)
         return;
     CHECK_OK(qn_context_create(&s[0].ctx, &(qn_context_opt){.log = log_line, .user = &lines}));
     CHECK_OK(qn_device_open(&s[0].dev, s[0].ctx, NULL));
+    CHECK_OK(qn_tensor_create(&s[0].common, s[0].dev, QN_F32, 1, (int64_t[]){N}));
     CHECK_OK(qn_dataset_arrays(&s[0].data, SAMPLES, array, 2, NULL));
     CHECK_OK(qn_tokenizer_create(&s[0].tokenizer, NULL));
     CHECK_OK(qn_tokenizer_fit(s[0].tokenizer, (const char *const[]){"a b c"}, 1));
@@ -287,6 +306,7 @@ static void any(void)
     qn_features_destroy(&s[0].features);
     qn_tokenizer_destroy(&s[0].tokenizer);
     qn_dataset_close(&s[0].data);
+    qn_tensor_destroy(&s[0].common);
     qn_device_close(&s[0].dev);
     qn_context_destroy(&s[0].ctx);
 }
