@@ -1,7 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * Every host allocation fails once, of what the lives of tests/fault/life.c and stepper.c do not do: an error each time,
- * nothing lost, and the next try works. */
+ * What the lives of tests/fault/life.c and stepper.c do not do: every host allocation fails once, and of the driver's calls
+ * every one or some hundreds. An error each time, nothing lost, and the next try works. */
+#include "layer.h"
 #include "model/model.h"
 #include "program/program.h"
 #include "test.h"
@@ -16,7 +17,10 @@
 #include <quern/graph_math.h>
 #include <quern/op_plan.h>
 
-enum { T = 3, V = 4, SAMPLES = 6, MOST = 3000 };
+enum { T = 3, V = 4, SAMPLES = 6, MOST = 3000, POINTS = 120 };
+
+static const struct layer *layer;
+static const char *reason;
 
 static atomic_long countdown, blocks;
 static char folder[64];
@@ -60,7 +64,8 @@ static qn_status try_operation(qn_device *dev)
     scratch = (int64_t)qn_op_scratch_bytes(op);
     if ((scratch && (st = qn_tensor_create(&t[2], dev, QN_U8, 1, &scratch))) ||
         (st = qn_tensor_wrap(&t[3], dev, qn_tensor_cl_mem(t[1], NULL), 0, QN_F32, 2, s.dim)) ||
-        (st = qn_op_run(op, (qn_tensor *[]){ t[0], t[0] }, 2, &t[3], 1, t[2])) || (st = qn_tensor_read(t[3], y, sizeof(y))))
+        (st = qn_op_run(op, (qn_tensor *[]){ t[0], t[0] }, 2, &t[3], 1, t[2])) || (st = qn_tensor_copy(t[0], t[3])) ||
+        (st = qn_tensor_read(t[0], y, sizeof(y))))
         goto done;
     CHECK(y[0] == 7 && y[3] == 22);
 done:
@@ -266,24 +271,38 @@ static const struct attempt {
     qn_status (*f)(qn_device *dev);
     int least; /* allocations it surely makes */
 } attempts[] = {
-    { "memory: an operation", try_operation, 5 },   { "memory: states and plans", try_graph, 60 },
-    { "memory: a build that fails", try_build, 4 }, { "memory: layers, callbacks and records", try_fit, 200 },
-    { "memory: a cell of one's own", try_cell, 200 },
-    { "memory: a beam search", try_beam, 60 },      { "memory: what is told of devices", try_telling, 100 },
+    { "an operation", try_operation, 5 },   { "states and plans", try_graph, 60 },
+    { "a build that fails", try_build, 4 }, { "layers, callbacks and records", try_fit, 200 },
+    { "a cell of one's own", try_cell, 200 },
+    { "a beam search", try_beam, 60 },      { "what is told of devices", try_telling, 100 },
 };
 
-static void fails_well(const void *arg)
+/* A device for attempts; countdown is then far away. */
+static bool begin(qn_context **ctx, qn_device **dev)
+{
+    const qn_context_opt opt = { .alloc = failing_alloc, .realloc = failing_realloc, .free = counting_free };
+
+    countdown = 1 << 20;
+    return CHECK_OK(qn_context_create(ctx, &opt)) && CHECK_OK(qn_device_open(dev, *ctx, NULL));
+}
+
+static void end(qn_context **ctx, qn_device **dev)
+{
+    qn_device_close(dev);
+    qn_context_destroy(ctx);
+    CHECK_INT(blocks, 0);
+}
+
+static void memory(const void *arg)
 {
     const struct attempt *a = arg;
-    const qn_context_opt opt = { .alloc = failing_alloc, .realloc = failing_realloc, .free = counting_free };
     qn_context *ctx = NULL;
     qn_device *dev = NULL;
     qn_status st = QN_E_HOST_MEMORY;
     long before;
     int n;
 
-    countdown = 1 << 20;
-    if (CHECK_OK(qn_context_create(&ctx, &opt)) && CHECK_OK(qn_device_open(&dev, ctx, NULL))) {
+    if (begin(&ctx, &dev)) {
         CHECK_OK(a->f(dev)); /* now everything is compiled, and kept */
         before = blocks;
         for (n = 0; n < MOST && st == QN_E_HOST_MEMORY && !test_failed(); n++) {
@@ -299,19 +318,64 @@ static void fails_well(const void *arg)
         if (n <= a->least)
             test_fail(__FILE__, __LINE__, "only %d allocations", n);
     }
-    qn_device_close(&dev);
-    qn_context_destroy(&ctx);
-    CHECK_INT(blocks, 0);
+    end(&ctx, &dev);
+}
+
+/* A call that fails need not matter: a program is compiled again, a question is asked in another way. */
+static void driver(const void *arg)
+{
+    const struct attempt *a = arg;
+    qn_context *ctx = NULL;
+    qn_device *dev = NULL;
+    int64_t count, failed = 0;
+    long before;
+
+    if (!layer) {
+        test_skip("%s", reason);
+        return;
+    }
+    if (begin(&ctx, &dev) && CHECK_OK(a->f(dev))) {
+        before = blocks;
+        layer->reset();
+        CHECK_OK(a->f(dev));
+        count = layer->count(LAYER_ANY);
+        for (int64_t p = 0; p < QNI_MIN(count, POINTS) && !test_failed(); p++) {
+            const int64_t at = count <= POINTS ? p : p * (count - 1) / (POINTS - 1);
+            qn_status st;
+
+            layer->reset();
+            layer->fail(LAYER_ANY, at, 1, CL_OUT_OF_RESOURCES);
+            st = a->f(dev);
+            failed += st != QN_OK;
+            if (st && (!*qn_last_error() || strchr(qn_last_error(), '\n')))
+                test_fail(__FILE__, __LINE__, "call %lld: %s, and no line that says why", (long long)at, qn_status_name(st));
+            if (blocks > before)
+                test_fail(__FILE__, __LINE__, "%ld blocks are left after call %lld of %lld failed", (long)blocks - before,
+                          (long long)at, (long long)count);
+        }
+        layer->reset();
+        CHECK_OK(a->f(dev));
+        if (failed < QNI_MIN(count, POINTS) / 8)
+            test_fail(__FILE__, __LINE__, "%d of %lld calls matter", (int)failed, (long long)QNI_MIN(count, POINTS));
+    }
+    end(&ctx, &dev);
 }
 
 int main(void)
 {
-    snprintf(folder, sizeof(folder), "/tmp/quern-memory-XXXXXX");
+    char name[96];
+
+    layer = layer_open(&reason);
+    snprintf(folder, sizeof(folder), "/tmp/quern-attempts-XXXXXX");
     if (!mkdtemp(folder))
         return EXIT_FAILURE;
     setenv("QUERN_HELPER", "/nonexistent/helper", 1);
     setenv("QUERN_ALGO", "rnn=steps", 1); /* a launch a step is a loop, which has memory of its own */
-    for (size_t i = 0; i < QNI_COUNT(attempts); i++)
-        test_run_with(attempts[i].name, fails_well, &attempts[i]);
+    for (size_t i = 0; i < QNI_COUNT(attempts); i++) {
+        snprintf(name, sizeof(name), "memory runs out: %s", attempts[i].name);
+        test_run_with(name, memory, &attempts[i]);
+        snprintf(name, sizeof(name), "the driver fails: %s", attempts[i].name);
+        test_run_with(name, driver, &attempts[i]);
+    }
     return rmdir(folder) ? EXIT_FAILURE : test_end();
 }
