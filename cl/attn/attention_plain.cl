@@ -12,9 +12,10 @@
  * Build parameters: QN_L0..2 and those of attn/score.clh. */
 #define QN_DTYPE 0
 #include "common/types.clh"
+#include "common/narrow.clh"
 #include "attn/score.clh"
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(attention)(QN_ATTN_PARAMETERS, __global float *restrict p, long p0, __global float *restrict y, long y0,
                         __global float *restrict lse, long lse0, long rows)
 {
@@ -58,7 +59,7 @@ void QN_NAME(attention)(QN_ATTN_PARAMETERS, __global float *restrict p, long p0,
     lse[lse0 + row] = sum == 0.0f ? 0.0f : m + log(sum);
 }
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(attention_grad_rows)(QN_ATTN_PARAMETERS, __global const float *restrict y, long y0,
                                   __global const float *restrict lse, long lse0, __global const float *restrict dy, long dy0,
                                   __global float *restrict p, long p0, __global float *restrict dq, long dq0, long rows)
@@ -119,7 +120,7 @@ void QN_NAME(attention_grad_rows)(QN_ATTN_PARAMETERS, __global const float *rest
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2)))
 void QN_NAME(attention_grad_keys)(__global const float *restrict q, long q0, __global const float *restrict dy, long dy0,
                                   __global const float *restrict p, long p0, __global float *restrict dk, long dk0,
                                   __global float *restrict dv, long dv0, int Tq, int Tk, int Hq, int Hkv, long rows,

@@ -218,7 +218,7 @@ def intel(chip, register_bytes):
 # threads are, where that can be asked for.
 DEVICES = {"CPU": None, "AMD": "256:65536:60", "NVIDIA": "1024:49152:108", "dg2": "1024:65536:512:8",
            "pvc": "1024:131072:448:16"}
-BENCH_ALONE = ["dg2", "pvc"]  # ocloc takes half a second a kernel
+FEW_TESTS = {d: ["attention"] for d in ("dg2", "pvc")}  # ocloc takes half a second a kernel
 
 XMX = "cl_intel_subgroup_matrix_multiply_accumulate"  # declares its functions
 SUBGROUPS = "SPIR-V 1.2 with sub-groups"
@@ -266,7 +266,8 @@ def write_units(build, folder, device):
                            OPENCL_LAYERS=os.path.abspath(os.path.join(build, "tests/layer/quern_describe.so")))
         if DEVICES[device]:
             environment["LAYER_GPU"] = DEVICES[device]
-        for words in [bench] if device in BENCH_ALONE else [bench, tests]:
+        few = [[os.path.join(build, "tests/op_" + name)] for name in FEW_TESTS.get(device, [])]
+        for words in [bench, *(few or [tests])]:
             subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not DEVICES[device]:
             subprocess.run(played, env=dict(environment, QUERN_TEST=PLAYED), stdout=subprocess.DEVNULL,
@@ -320,7 +321,7 @@ def write_table(kernels):
 # many there are, the fewest and the most registers of 32 bits a work-item, the most local and private memory and spills in
 # bytes (AMD's spills: registers), and the fewest waves at once on a SIMD (AMD) or multiprocessor (NVIDIA) as registers
 # and local memory allow; then the set that takes the most registers. Intel's registers are those that there are, and
-# its waves the fewest work-items of a thread; its sets are those of quern bench alone.
+# its waves the fewest work-items of a thread; its sets are those of quern bench and a few of the tests.
 """)
         for kernel, targets in kernels.items():
             out.write(f"\n{kernel}\n  target   sets registers  local private spills waves      group\n")

@@ -44,6 +44,7 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     if (!rows)
         return;
     l = qni_launch_add(r, "attn/attention_plain", "attention");
+    qni_define_simd(r, l, p->caps);
     qni_attn_arguments(r, l, p, &n);
     qni_scratch(r, l, QN_F32, 0);
     qni_attn_out(r, l, p, 0, spare(p, &n));
@@ -58,6 +59,7 @@ static void emit_keys(const struct qni_problem *p, struct qni_recorder *r, const
     struct qni_launch *l = qni_launch_add(r, "attn/attention_plain", "attention_grad_keys");
 
     /* The same unit as the launch before: the same build parameters. */
+    qni_define_simd(r, l, p->caps);
     qni_attn_flags(r, l, p, n);
     qni_in(r, l, QNI_ATTN_Q, QN_F32);
     qni_in(r, l, QNI_ATTN_DY, QN_F32);
@@ -84,6 +86,7 @@ static void emit_grad(const struct qni_problem *p, struct qni_recorder *r)
     rows = n.B * n.Hq * n.Tq;
     if (rows) {
         l = qni_launch_add(r, "attn/attention_plain", "attention_grad_rows");
+        qni_define_simd(r, l, p->caps);
         qni_attn_arguments(r, l, p, &n);
         qni_in(r, l, QNI_ATTN_Y, QN_F32);
         qni_in(r, l, QNI_ATTN_LSE, QN_F32);
