@@ -259,8 +259,9 @@ typedef enum qn_algorithm_state {
     QN_ALGORITHM_USED = 0,     /**< yes, where it applies */
     QN_ALGORITHM_LEFT_OUT = 1, /**< no: the self-test found it wrong */
     QN_ALGORITHM_UNTRIED = 2,  /**< no: it uses one maker's instructions, and the self-test has not passed it */
-    QN_ALGORITHM_QUALIFIED = 3 /**< yes, because the self-test has passed it; one that rounds operands, where the context's
-                                    matmul lets it */
+    QN_ALGORITHM_QUALIFIED = 3, /**< yes, because the self-test has passed it; one that rounds operands, where the context's
+                                     matmul lets it */
+    QN_ALGORITHM_ABSENT = 4    /**< no: it calls a library that is not there */
 } qn_algorithm_state;
 
 /** An algorithm of an operation, on a device; texts are lent for the call. */
@@ -269,13 +270,13 @@ typedef struct qn_algorithm {
     const char *name;         /**< "implicit_gemm" */
     const char *family;       /**< of operations: $QUERN_ALGO "FAMILY=NAME" gets the algorithm whatever its state */
     qn_algorithm_state state; /**< in a word */
-    const char *reason;       /**< why its state is one of the two that mean no; "" */
+    const char *reason;       /**< why its state is one of those that mean no; "" */
 } qn_algorithm;
 
 /** What takes an algorithm. */
 typedef void qn_algorithm_fn(void *user, const qn_algorithm *algorithm);
 
-/** "used", "left out", "untried" or "qualified"; "?" for any other number. Threads: any. */
+/** "used", "left out", "untried", "qualified" or "absent"; "?" for any other number. Threads: any. */
 QN_API const char *qn_algorithm_state_name(qn_algorithm_state state);
 
 /**

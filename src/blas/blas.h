@@ -18,6 +18,8 @@ struct qni_blas_gemm {
 
 /* Can it be used: was it there at build time, and does its library open? Allocates nothing of ours. */
 bool qni_blas_usable(void);
+/* Why it cannot, and what to install; NULL where it can. */
+const char *qni_blas_lacks(void);
 /* Bytes of scratch that a product may need. */
 size_t qni_blas_gemm_scratch(const struct qni_blas_gemm *g);
 /* Append a call record; the caller then adds the operands A, B, C and scratch. A library that is

@@ -53,6 +53,11 @@ bool qni_blas_usable(void)
     return open_library(why, sizeof(why)) != NULL;
 }
 
+const char *qni_blas_lacks(void)
+{
+    return qni_blas_usable() ? NULL : "the library that it calls is not there: " INSTALL;
+}
+
 static qn_status load(struct entries *out)
 {
     const struct {

@@ -21,7 +21,10 @@ qn_algorithm qni_algo_offered(const struct qni_op *op, const struct qni_algo *a,
 {
     qn_algorithm out = { .operation = op->name, .name = a->name, .family = op->family, .reason = "" };
 
-    if (qni_caps_left_out(caps, op->name, a->name)) {
+    if (a->lacks && a->lacks()) {
+        out.state = QN_ALGORITHM_ABSENT;
+        out.reason = a->lacks();
+    } else if (qni_caps_left_out(caps, op->name, a->name)) {
         const struct qni_finding *f = qni_verdict_find(v, op->name, a->name);
 
         out.state = QN_ALGORITHM_LEFT_OUT;
@@ -49,7 +52,7 @@ void qni_algos_offered(const struct qni_caps *caps, const struct qni_verdict *v,
 
 const char *qn_algorithm_state_name(qn_algorithm_state state)
 {
-    static const char *const names[] = { "used", "left out", "untried", "qualified" };
+    static const char *const names[] = { "used", "left out", "untried", "qualified", "absent" };
 
     return (unsigned)state < QNI_COUNT(names) ? names[state] : "?";
 }

@@ -77,6 +77,8 @@ struct qni_algo {
     /* Append launches; failures stick in r. An empty problem (0 elements of output) emits nothing, unless a reduction
      * over an empty axis has to write its neutral element. */
     void (*emit)(const struct qni_problem *p, struct qni_recorder *r);
+    /* What it wants and is not there, a library; NULL: nothing. Itself NULL where it wants nothing. */
+    const char *(*lacks)(void);
     bool cpu, gpu;                 /* preferred on devices of that shape; both false: a last resort */
     qn_matmul operands;            /* what it rounds operands to: chosen only where the context lets it */
     bool untried;                  /* nobody here has seen it run: off but by name where the self-test has not passed it */

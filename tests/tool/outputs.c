@@ -305,7 +305,7 @@ static void verdicts(void)
     CHECK(strstr(qni_algo_offered(op, matrix, &caps, &quick).reason, "off until "));
     quick.level = QNI_LEVEL_ALL;
     CHECK(strstr(qni_algo_offered(op, matrix, &caps, &quick).reason, "nothing in the device's self-test"));
-    CHECK_STR(qn_algorithm_state_name((qn_algorithm_state)4), "?");
+    CHECK_STR(qn_algorithm_state_name((qn_algorithm_state)5), "?");
 done:
     if (old)
         setenv("QUERN_CACHE", old, 1);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "blas/blas.h"
+#include "device/qualify.h"
 #include "harness/test.h"
+#include "ops/op.h"
 
 /* In place of the C library's, for this program. */
 void *dlopen(const char *name, int flags)
@@ -36,6 +38,18 @@ static void own(void)
     qn_op_destroy(&op);
 }
 
+static void told(void)
+{
+    static const struct qni_caps caps;
+    static const struct qni_verdict v;
+    const struct qni_op *op = qni_op_find("matmul");
+    const qn_algorithm is = qni_algo_offered(op, qni_algo_find(op, "clblast"), &caps, &v);
+
+    CHECK_STR(qn_algorithm_state_name(is.state), "absent");
+    CHECK(strstr(is.reason, "on Debian and Ubuntu libclblast"));
+    CHECK_INT(qni_algo_offered(op, qni_algo_find(op, "simple"), &caps, &v).state, QN_ALGORITHM_USED);
+}
+
 static void insisted(void)
 {
     qn_device *dev = NULL;
@@ -52,6 +66,7 @@ static void insisted(void)
 int main(void)
 {
     test_run("blas: without CLBlast a product is Quern's own", own);
+    test_run("blas: what is not there is told", told);
     test_run("blas: who insists on CLBlast is told what to install", insisted);
     return test_end();
 }

@@ -106,7 +106,7 @@ static void tell_algorithm(void *user, const qn_algorithm *is)
 
 static void print_table(const struct about *d)
 {
-    static const char *const marks[] = { "", " (left out)", " (untried)", " (qualified)" };
+    static const char *const marks[] = { "", " (left out)", " (untried)", " (qualified)", " (absent)" };
     static const struct {
         qn_algorithm_state state;
         const char *text;
@@ -114,6 +114,7 @@ static void print_table(const struct about *d)
         { QN_ALGORITHM_LEFT_OUT, "left out, by the self-test," },
         { QN_ALGORITHM_UNTRIED, "untried, and off," },
         { QN_ALGORITHM_QUALIFIED, "qualified, by the self-test," },
+        { QN_ALGORITHM_ABSENT, "absent" },
     };
 
     printf("%-24s %-9s %-24s %-9s %s\n", "operation", "family", "dtypes", "gradient", "algorithms, best first");
@@ -145,7 +146,7 @@ static int run(int argc, char **argv)
         "ops", "[options]",
         "List the library's operations with their algorithms. QUERN_ALGO=FAMILY=ALGORITHM forces one.\n"
         "Below stand, with reasons, those that the device's self-test found wrong, which are left out, those that\n"
-        "are off because it has not passed them, and such as it has.\n\n"
+        "are off because it has not passed them, such as it has, and those whose library is not there.\n\n"
         "Exit status: 0 done, 1 failed, 2 wrong command line, 3 no such device.\n",
         options, sizeof(options) / sizeof(options[0]),
     };

@@ -56,4 +56,5 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     qni_scratch(r, l, QN_F32, 0);
 }
 
-const struct qni_algo qni_gemm_clblast = {.name = "clblast", .applies = applies, .sizes = sizes, .emit = emit};
+const struct qni_algo qni_gemm_clblast = {.name = "clblast", .applies = applies, .sizes = sizes, .emit = emit,
+                                          .lacks = qni_blas_lacks};
