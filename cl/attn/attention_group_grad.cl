@@ -67,7 +67,8 @@ void QN_NAME(attention_grad_queries)(QN_ATTN_PARAMETERS, __global const float *r
         QN_NAME(draw)(zero, &a, keep, i0, QN_COLUMNS, rows, j0, 1, QN_COLUMNS / 16);
 #endif
         QN_NAME(product)(zero, s, x, z, q, (long)Hq * QN_D, rows, keys, (long)Hkv * QN_D, n, QN_D, scale);
-        QN_NAME(product)(zero, dp, x, z, dy, (long)Hq * QN_DV, rows, v + (long)j0 * Hkv * QN_DV, (long)Hkv * QN_DV, n, QN_DV, 1.0f);
+        QN_NAME(product)(QN_ZERO(j0 + 1), dp, x, z, dy, (long)Hq * QN_DV, rows, v + (long)j0 * Hkv * QN_DV, (long)Hkv * QN_DV, n,
+                         QN_DV, 1.0f);
 #pragma unroll
         for (int r = 0; r < 4; r++) {
             const int i = i0 + 4 * QN_Y + r;
@@ -81,7 +82,7 @@ void QN_NAME(attention_grad_queries)(QN_ATTN_PARAMETERS, __global const float *r
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         QN_NAME(put_weights)(zero, x, dp);
-        QN_NAME(add)(zero, o, x, z, keys + first, (long)Hkv * QN_D, n, QN_D - first);
+        QN_NAME(add)(QN_ZERO(j0 + 2), o, x, z, keys + first, (long)Hkv * QN_D, n, QN_D - first);
     }
     QN_NAME(rescale)(zero, o, x, (float4)(scale));
     QN_NAME(put)(zero, dq + dq0 + ((b * Tq + i0) * Hq + h) * QN_D + first, (long)Hq * QN_D, rows, QN_D - first, o);
@@ -127,7 +128,7 @@ void QN_NAME(attention_grad_keys)(QN_ATTN_PARAMETERS, __global const float *rest
             QN_NAME(draw)(zero, &a, keep, i0, 1, n, j0, QN_COLUMNS, QN_ROWS / 16);
 #endif
             QN_NAME(product)(zero, s, x, z, k, (long)Hkv * QN_D, rows, queries, (long)Hq * QN_D, n, QN_D, scale);
-            QN_NAME(product)(zero, dp, x, z, v, (long)Hkv * QN_DV, rows, grads, (long)Hq * QN_DV, n, QN_DV, 1.0f);
+            QN_NAME(product)(QN_ZERO(i0 + 1), dp, x, z, v, (long)Hkv * QN_DV, rows, grads, (long)Hq * QN_DV, n, QN_DV, 1.0f);
 #pragma unroll
             for (int e = 0; e < 16; e++) { /* in the order in which x has them: so fewer registers hold part of a float4 */
                 const int r = QN_TURNED ? e % 4 : e / 4, l = QN_TURNED ? e / 4 : e % 4;
@@ -151,10 +152,10 @@ void QN_NAME(attention_grad_keys)(QN_ATTN_PARAMETERS, __global const float *rest
             }
             barrier(CLK_LOCAL_MEM_FENCE);
             QN_NAME(put_weights)(zero, x, s);
-            QN_NAME(add)(zero, ov, x, z, grads + first, (long)Hq * QN_DV, n, QN_DV - first);
+            QN_NAME(add)(QN_ZERO(i0 + 2), ov, x, z, grads + first, (long)Hq * QN_DV, n, QN_DV - first);
             barrier(CLK_LOCAL_MEM_FENCE);
             QN_NAME(put_weights)(zero, x, dp);
-            QN_NAME(add)(zero, ok, x, z, queries + first, (long)Hq * QN_D, n, QN_D - first);
+            QN_NAME(add)(QN_ZERO(i0 + 3), ok, x, z, queries + first, (long)Hq * QN_D, n, QN_D - first);
         }
     }
     QN_NAME(rescale)(zero, ok, x, (float4)(scale));
