@@ -51,6 +51,7 @@ class Unit:
         self.group = [int(local.get(f"QN_L{i}", 1)) for i in range(3)]
         self.items = self.group[0] * self.group[1] * self.group[2]
         self.played = local.get("QN_PLAYED") == "1"
+        self.unplayed = local.get("QN_PLAYED") == "0"  # one maker's compiler alone knows its instructions
         self.matrix = local.get("QN_MATRIX") if native else None
 
     def group_text(self):
@@ -391,7 +392,7 @@ def collect(tap, build, folder, tmp):
                  [f"{len(units[device])} units"])
         every.update((u.key, u) for u in units[device])
     native = [Unit(u.path, native=True) for u in every.values() if u.played]
-    files = {None: files_of(every.values(), os.path.join(tmp, "all"))}
+    files = {None: files_of([u for u in every.values() if not u.unplayed], os.path.join(tmp, "all"))}
     for device in DEVICES:
         files[device] = files_of([u for u in units[device] if u.items > 1 and not u.played] +
                                  [u for u in native if device in MATRIX[u.matrix][0]], os.path.join(tmp, device))
