@@ -295,8 +295,8 @@ QN_API qn_status qn_model_test_tensors(qn_model *m, qn_tensor *const *in, qn_ten
 QN_API qn_status qn_model_predict_tensors(qn_model *m, qn_tensor *const *in, qn_tensor *const *out);
 
 /**
- * End a run of fit, evaluate or predict after the current step; on a device whose launches have a limit (launch_ms of the
- * context) two limits later at most, in the middle of a step, which then does not count. Threads: any.
+ * End a run of fit, evaluate or predict: after the current step, or where steps take more than 50 ms, about so much later and
+ * after the launch that is being made, in the middle of a step, which then does not count (docs/devices.md). Threads: any.
  */
 QN_API void qn_model_cancel(qn_model *m);
 

@@ -5,6 +5,7 @@
 
 #include <quern/cl.h>
 
+#define LONG_NS       50000000 /* two of which are no longer than a cancellation may take */
 #define GPU_LAUNCH_MS 1000 /* half of what Windows and many Linux drivers allow where a screen is drawn */
 
 qn_device *qni_device_retain(qn_device *dev)
@@ -110,6 +111,7 @@ static qn_status find_limit(qn_device *dev)
         return qni_error(QN_E_ARG, "QUERN_LAUNCH_MS is '%s', expected milliseconds", text);
     if (!(ms < 0 || ms > 0) && dev->caps.type == CL_DEVICE_TYPE_GPU)
         ms = GPU_LAUNCH_MS;
+    dev->long_ns = LONG_NS;
     dev->launch_ns = ms > 0 ? (uint64_t)(QNI_MIN(ms, 1e9) * 1e6) : 0;
     return QN_OK;
 }

@@ -265,6 +265,7 @@ struct qn_device {
     void (*programs_destroy)(qn_device *dev);     /* set with programs; called when the device goes */
     struct qni_pool *pool;
     uint64_t launch_ns;       /* the most a launch is to take; 0: no limit; see program/pieces.c */
+    uint64_t long_ns;         /* runs that take as long are waited for in between, for cancellations */
     bool profiling;           /* the compute queue measures; $QUERN_PROFILE */
     bool wrapped;             /* the application's context and queue */
     bool blas_tuned;          /* CLBlast has our parameters for this device; under lock */

@@ -81,6 +81,7 @@ static qn_status submit(struct qni_plan *p, int slot)
         st = qni_device_error(p->dev, err, "flushing the upload queue");
         goto done;
     }
+    qni_pace_begin(p->exec);
     p->exec->cancel = p->cancel;
     if ((st = prepare(p)))
         goto done;

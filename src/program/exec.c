@@ -51,6 +51,7 @@ qn_status qni_exec_create(struct qni_exec **out, qn_device *dev, struct qni_reco
         goto done;
     for (size_t i = 0; i < n; i++)
         qni_cut_init(&e->cut[i], &e->recorder.launch[i]);
+    qni_pace_init(e);
     for (size_t i = 0; i < n; i++)
         if (e->recorder.launch[i].call && (st = qni_calloc(dev->ctx, &e->call[i], 1, sizeof(**e->call))))
             goto done;
@@ -204,8 +205,8 @@ static qn_status enqueue(struct qni_exec *e, cl_command_queue queue, int slot, s
 
     if (e->dev->launch_ns)
         st = qni_pieces_run(e, queue, slot, i, offset);
-    else
-        st = qni_exec_piece(e, queue, slot, i, offset, 0, e->cut[i].all);
+    else if (!(st = qni_exec_piece(e, queue, slot, i, offset, 0, e->cut[i].all)))
+        st = qni_pace(e, queue, i);
     if (!st && e->timing)
         e->timing[i].runs++;
     return st;

@@ -6,13 +6,19 @@
  *
  * How long a launch takes is measured, in its first run: in pieces that are waited for, from small ones on. One that seems
  * long is measured again in the next runs, since the driver may have compiled it or done something else meanwhile. After
- * that nothing is waited for, until a run has more work than the limit: then the host stays two limits ahead at most, so
- * that it hears soon of a cancellation. */
+ * that nothing is waited for, until a run has more work than AHEAD_NS, or the limit if that is less: then the host stays
+ * twice as far ahead at most, so that it hears soon of a cancellation.
+ *
+ * Where there is no limit nothing is measured. There a run is taken to need what lies between the beginnings of runs that are
+ * made without a pause, and a launch its part of that, by what it reads, writes and calculates. */
 #include <time.h>
 
+#include "device/device.h"
 #include "program/program.h"
 
-#define TRIES 3
+#define TRIES        3
+#define AHEAD_NS     25e6
+#define LAUNCH_BYTES 4096 /* what a launch counts that says nothing of itself */
 
 void qni_cut_init(struct qni_cut *c, const struct qni_launch *l)
 {
@@ -98,15 +104,16 @@ static qn_status try_pieces(struct qni_exec *e, cl_command_queue queue, int slot
     return st;
 }
 
-/* Between pieces: where much work has been queued, wait until what was queued before it is done. */
+/* Between launches and pieces: where much work has been queued, wait until what was queued before it is done. */
 static qn_status pace(struct qni_exec *e, cl_command_queue queue, double ns)
 {
     const struct qni_cl *cl = e->dev->cl;
+    const double limit = (double)e->dev->launch_ns;
     cl_event mark = NULL;
     cl_int err;
 
     e->ahead_ns += ns;
-    if (e->ahead_ns < (double)e->dev->launch_ns)
+    if (e->ahead_ns < (limit > 0 ? QNI_MIN(limit, AHEAD_NS) : AHEAD_NS))
         return QN_OK;
     e->ahead_ns = 0;
     err = cl->EnqueueMarkerWithWaitList(queue, 0, NULL, &mark);
@@ -136,4 +143,38 @@ qn_status qni_pieces_run(struct qni_exec *e, cl_command_queue queue, int slot, s
             st = pace(e, queue, (double)groups * c->group_ns);
     }
     return st;
+}
+
+/* ---- without a limit ---- */
+
+/* In bytes. */
+static double work_of(const struct qni_launch *l)
+{
+    return (double)l->bytes + (double)l->flops / QNI_SPEED_INTENSITY + LAUNCH_BYTES;
+}
+
+void qni_pace_init(struct qni_exec *e)
+{
+    for (size_t i = 0; i < e->recorder.launches; i++) {
+        const struct qni_launch *l = &e->recorder.launch[i];
+
+        e->work += work_of(l) * (l->loop ? (double)e->recorder.loop[l->loop - 1].times : 1);
+    }
+}
+
+/* Of the last two the shorter: before one of them there may have been a pause. */
+void qni_pace_begin(struct qni_exec *e)
+{
+    const double now = now_ns(), gap = e->begun_ns > 0 ? now - e->begun_ns : 0;
+
+    e->run_ns = QNI_MIN(gap, e->gap_ns);
+    e->gap_ns = gap;
+    e->begun_ns = now;
+}
+
+qn_status qni_pace(struct qni_exec *e, cl_command_queue queue, size_t i)
+{
+    if (!e->cancel || e->run_ns < (double)e->dev->long_ns)
+        return QN_OK;
+    return pace(e, queue, e->run_ns * work_of(&e->recorder.launch[i]) / e->work);
 }

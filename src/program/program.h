@@ -191,6 +191,9 @@ struct qni_exec {
     uint64_t built_key;             /* stands for them together */
     struct qni_timing *timing;      /* [launches] under $QUERN_PROFILE: each launch is then waited for; else NULL */
     struct qni_cut *cut;            /* [launches] */
+    double work;                    /* of a run, in what pieces.c counts it in */
+    double gap_ns, run_ns;          /* how far the last runs' beginnings lie apart, and what a run takes; 0: not known */
+    double begun_ns;                /* when the last one began; 0: there was none */
     double ahead_ns;                /* work since the last mark */
     cl_event mark;                  /* what the host waits for before it goes on beyond the next mark; or NULL */
     const atomic_bool *cancel;      /* looked at where the host waits for the device: QN_E_CANCELLED; or NULL */
@@ -205,16 +208,23 @@ void qni_exec_destroy(struct qni_exec **e);
 qn_status qni_exec_bind(struct qni_exec *e, int slot, const struct qni_bind *bind, size_t binds);
 /* Enqueue launches [first,last) of a slot in order, loops included. wait/event as in OpenCL: the first command waits,
  * event is that of a marker after the last. Nothing is allocated and no argument is set. On a device with a limit the
- * first runs wait and measure, and later ones wait where the work is long: see pieces.c. */
+ * first runs wait and measure, and later ones, as on any device where e->cancel is set, wait where the work is long: see
+ * pieces.c. */
 qn_status qni_exec_run(struct qni_exec *e, cl_command_queue queue, int slot, size_t first, size_t last, cl_uint waits,
                        const cl_event *wait, cl_event *event);
 
-/* ---- pieces.c: launches in pieces, so that none takes longer than the device's limit ---- */
+/* ---- pieces.c: launches in pieces, so that none takes longer than the device's limit, and the host not far ahead ---- */
 
 /* Nothing is known of a launch but its grid. */
 void qni_cut_init(struct qni_cut *c, const struct qni_launch *l);
 /* Enqueue launch i whole or in pieces. offset: where its grid begins. */
 qn_status qni_pieces_run(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3]);
+/* What all launches are, once they are known. */
+void qni_pace_init(struct qni_exec *e);
+/* A run of all of them begins: what the last ones took is what it takes. */
+void qni_pace_begin(struct qni_exec *e);
+/* Launch i was enqueued, on a device without a limit: wait where the host is far ahead. */
+qn_status qni_pace(struct qni_exec *e, cl_command_queue queue, size_t i);
 /* Enqueue groups [first,first+groups) along the axis that is cut; exec.c. */
 qn_status qni_exec_piece(struct qni_exec *e, cl_command_queue queue, int slot, size_t i, const size_t offset[3],
                          size_t first, size_t groups);

@@ -1,7 +1,7 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
  * Launches that take longer than the context allows are made in pieces: the same weights to the bit, and a training that is
- * cancelled ends in the middle of a step, which then does not count. */
+ * cancelled ends in the middle of a step, which then does not count; so does one of long steps without a limit. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -101,13 +101,15 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+#define FEW 10
+static int64_t launches_first = FEW; /* before it is cancelled */
 static double cancelled;
 
 static void *cancel_later(void *m)
 {
     const int64_t launches = layer->count(LAYER_ND_RANGE);
 
-    while (layer->count(LAYER_ND_RANGE) < launches + 10)
+    while (layer->count(LAYER_ND_RANGE) < launches + launches_first)
         usleep(1000);
     cancelled = cpu_seconds();
     qn_model_cancel(m);
@@ -155,10 +157,62 @@ static void cancel(void)
     qn_dataset_close(&ds);
 }
 
+#define LARGE  768
+#define LAYERS 12
+
+/* Steps of more than 100 ms, of which two are on their way without a limit. */
+static void cancel_long(void)
+{
+    static float samples[8 * LARGE][LARGE], targets[8 * LARGE][1];
+    const qn_array array[] = {{{NULL, QN_FIELD_INPUT, QN_F32, {1, {LARGE}}}, samples},
+                              {{NULL, QN_FIELD_TARGET, QN_F32, {1, {1}}}, targets}};
+    const double cores = (double)sysconf(_SC_NPROCESSORS_ONLN);
+    qn_context *ctx = NULL;
+    qn_device *dev = NULL;
+    qn_dataset *ds = NULL;
+    qn_model *m = NULL;
+    double after;
+    pthread_t thread;
+    qn_val v;
+
+    if (!layer) {
+        test_skip("%s", reason);
+        return;
+    }
+    CHECK_OK(qn_context_create(&ctx, &(qn_context_opt){.launch_ms = -1}));
+    if (!CHECK_OK(qn_device_open(&dev, ctx, NULL)) || !CHECK_OK(qn_model_create(&m, dev)))
+        goto done;
+    v = qn_input(m, QN_F32, 1, (int64_t[]){LARGE});
+    for (int i = 0; i < LAYERS; i++)
+        v = qn_dense(m, v, &(qn_dense_opt){.units = LARGE, .act = QN_TANH});
+    qn_model_output(m, qn_dense(m, v, &(qn_dense_opt){.units = 1}));
+    CHECK_OK(qn_model_compile(m, &(qn_compile_opt){.optimizer = qn_sgd(1e-3f), .loss = QN_MSE}));
+    CHECK_OK(qn_dataset_arrays(&ds, 8 * LARGE, array, 2, NULL));
+    for (int i = 0; i < 3 && !test_failed(); i++) {
+        const uint64_t steps = m->step;
+
+        launches_first = 5 * LAYERS * 4;
+        CHECK_INT(pthread_create(&thread, NULL, cancel_later, m), 0);
+        CHECK_STATUS(qn_model_fit(m, ds, &(qn_fit_opt){.epochs = 1000, .batch = LARGE, .no_keep = true}), QN_E_CANCELLED,
+                     "cancelled");
+        after = (cpu_seconds() - cancelled) / cores;
+        if (after >= 0.1 || m->step - steps < 4)
+            test_fail(__FILE__, __LINE__, "%.3f s after it was cancelled, in step %d", after, (int)(m->step - steps) + 1);
+        pthread_join(thread, NULL);
+    }
+done:
+    launches_first = FEW;
+    qn_model_destroy(&m);
+    qn_dataset_close(&ds);
+    qn_device_close(&dev);
+    qn_context_destroy(&ctx);
+}
+
 int main(void)
 {
     layer = layer_open(&reason);
     test_run("pieces: the same bits as whole", same_bits);
     test_run("pieces: a training is cancelled within a step", cancel);
+    test_run("pieces: a training is cancelled within a long step without a limit", cancel_long);
     return test_end();
 }
