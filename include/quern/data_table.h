@@ -9,7 +9,7 @@
 
 QN_BEGIN_DECLS
 
-/** A table in memory; it does not change. */
+/** A table: in memory, or, where the file is too large for that, in the file. It does not change. */
 typedef struct qn_table qn_table;
 
 /** Options of qn_table_read(). */
@@ -17,11 +17,12 @@ typedef struct qn_table_opt {
     qn_context *context;   /**< retained; NULL: a default one */
     qn_csv_header header;  /**< of CSV: whether the first line names the columns */
     char separator;        /**< of CSV; 0: ',' */
-    int64_t max_bytes;     /**< longest text accepted; 0: 2^31 */
+    int64_t max_bytes;     /**< longest text accepted; 0: 2^31, and any where it is not kept */
+    int64_t keep_bytes;    /**< qn_table_read: a longer file is not kept in memory, but read again where it is needed; 0: 2^31 */
     /** Is told about a row that has not as many values as the others, in a line, and the row is left out. NULL: an error. */
     void (*bad)(void *user, const char *line);
     void *user;            /**< handed to it */
-    uintptr_t reserved[4]; /**< must be zero */
+    uintptr_t reserved[3]; /**< must be zero */
 } qn_table_opt;
 
 /**
@@ -29,6 +30,10 @@ typedef struct qn_table_opt {
  *
  * A cell that is empty or "?" is missing. Of ARFF files numeric, real, integer, string and nominal attributes are taken;
  * sparse rows and weights are not.
+ *
+ * Of a file longer than keep_bytes only the places of some rows are kept, in an eighth of keep_bytes or less; its rows are
+ * read again when they are looked at, through a qn_table_cursor, and when a dataset of it is read. The file must stay as it
+ * is until table and datasets are gone; where its size or time says that it did not, reading is QN_E_IO.
  *
  * @param out   receives it; the caller owns it; NULL on failure
  * @param path  the file
@@ -58,10 +63,44 @@ QN_API int qn_table_columns(const qn_table *table);
 QN_API const char *qn_table_column(const qn_table *table, int column);
 /** The column of a name, or of a number from 1 written out; -1 where there is none. Threads: any. */
 QN_API int qn_table_find(const qn_table *table, const char *name);
-/** A cell, lent; NULL where it is missing or there is none. Threads: any. */
+/** A cell, lent; NULL where it is missing or there is none, and where the table is not in memory. Threads: any. */
 QN_API const char *qn_table_cell(const qn_table *table, int64_t row, int column);
-/** The line of the file that a row began in, from 1. Threads: any. */
+/** The line of the file that a row began in, from 1; 0 where the table is not in memory. Threads: any. */
 QN_API int64_t qn_table_line(const qn_table *table, int64_t row);
+
+/** A row of a table, whether it is in memory or not. */
+typedef struct qn_table_cursor qn_table_cursor;
+
+/**
+ * A cursor, at no row yet. Rows one after another are read fastest.
+ *
+ * @param out    receives it; the caller owns it; NULL on failure
+ * @param table  borrowed until the cursor is closed
+ *
+ * @retval QN_E_ARG          a pointer is NULL
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any; each needs its own cursor.
+ */
+QN_API qn_status qn_table_cursor_open(qn_table_cursor **out, const qn_table *table);
+
+/**
+ * Go to a row.
+ *
+ * @retval QN_E_ARG          the cursor is NULL or there is no such row
+ * @retval QN_E_IO           the file cannot be read, or is not as it was when the table was made
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: one.
+ */
+QN_API qn_status qn_table_cursor_go(qn_table_cursor *cursor, int64_t row);
+
+/** A cell of the row, lent until the cursor goes on; NULL where it is missing or there is none. Threads: one. */
+QN_API const char *qn_table_cursor_cell(const qn_table_cursor *cursor, int column);
+/** The line of the file that the row began in, from 1; 0 before the first. Threads: one. */
+QN_API int64_t qn_table_cursor_line(const qn_table_cursor *cursor);
+/** Give a cursor up and clear the pointer; accepts NULL. Threads: one. */
+QN_API void qn_table_cursor_close(qn_table_cursor **cursor);
 
 /**
  * What is remarkable about a table, in lines: missing values, rows that are there before, numbers far from the others.
@@ -157,15 +196,16 @@ typedef struct qn_dataset_table_opt {
 } qn_dataset_table_opt;
 
 /**
- * A table's rows, prepared, in memory.
+ * A table's rows, prepared: in memory; where the table is not, whenever they are read, by the threads that read.
  *
  * @param out    receives the dataset; the caller owns it; NULL on failure
  * @param table  borrowed
- * @param input  of qn_prep_table(); borrowed
- * @param opt    NULL for the defaults
+ * @param input  of qn_prep_table(); retained
+ * @param opt    NULL for the defaults; the target's preparation is retained
  *
  * @retval QN_E_ARG          a pointer is NULL or an option is out of range
  * @retval QN_E_FORMAT       a cell is wrong or a label is missing; the message says file, line and column
+ * @retval QN_E_IO           of a table that is not in memory: the file cannot be read or is not as it was; also of a read
  * @retval QN_E_HOST_MEMORY  out of memory
  *
  * Threads: any.

@@ -1,7 +1,8 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * A byte of options, then a table, which is looked at and prepared. */
+ * A byte of options, then a table, which is looked at and prepared: in memory, and where it is read again from its file. */
 #include <stdlib.h>
+#include <string.h>
 
 #include <quern/data_table.h>
 
@@ -17,8 +18,6 @@ static void use(const qn_table *t, uint8_t options)
     size_t bytes;
 
     fuzz_check(qn_table_rows(t) > 0 && qn_table_columns(t) > 0, "an empty table");
-    for (int64_t r = 0; r < qn_table_rows(t); r++)
-        fuzz_check(qn_table_line(t, r) > 0, "a row without a line");
     qn_table_report(t, text, sizeof(text), &bytes);
     if (qn_table_columns(t) > 64 || qn_prep_table(&p, t, NULL, 0, &opt))
         return;
@@ -26,20 +25,58 @@ static void use(const qn_table *t, uint8_t options)
     qn_prep_release(&p);
 }
 
+static void compare(const qn_table *kept, const qn_table *read)
+{
+    const int64_t rows = qn_table_rows(kept);
+    qn_table_cursor *at = NULL;
+
+    fuzz_check(qn_table_rows(read) == rows && qn_table_columns(read) == qn_table_columns(kept), "another table in the file");
+    fuzz_check(qn_table_cursor_open(&at, read) == QN_OK, "no cursor");
+    for (int64_t i = 0; i < 2 * rows; i++) { /* forwards, then backwards */
+        const int64_t row = i < rows ? i : 2 * rows - 1 - i;
+
+        fuzz_check(qn_table_cursor_go(at, row) == QN_OK, "a row that was there cannot be read again");
+        fuzz_check(qn_table_line(kept, row) > 0 && qn_table_cursor_line(at) == qn_table_line(kept, row), "a row of another line");
+        for (int c = 0; c < qn_table_columns(kept); c++) {
+            const char *x = qn_table_cell(kept, row, c), *y = qn_table_cursor_cell(at, c);
+
+            fuzz_check(!x == !y && (!x || !strcmp(x, y)), "another cell");
+        }
+    }
+    qn_table_cursor_close(&at);
+}
+
+static void ignore(void *user, const char *line)
+{
+    (void)user;
+    (void)line;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct fuzz_bytes b;
     qn_reader text = {"table", 0, fuzz_read, &b};
     qn_table_opt opt = {.context = fuzz_context()};
-    qn_table *t = NULL;
+    qn_table *t = NULL, *read = NULL;
+    qn_status st, again;
 
     if (bytes < 1)
         return 0;
     b = (struct fuzz_bytes){data + 1, bytes - 1, 0};
     opt.header = (qn_csv_header)(data[0] % 3);
     opt.separator = data[0] & 8 ? ';' : 0;
-    if (qn_table_from(&t, &text, &opt) == QN_OK)
+    opt.bad = data[0] & 4 ? ignore : NULL;
+    opt.keep_bytes = 1;
+    st = qn_table_from(&t, &text, &opt);
+    again = qn_table_read(&read, fuzz_file(data + 1, bytes - 1), &opt);
+    fuzz_check(st == again, "not the same fault in the file");
+    if (!st) {
         use(t, data[0]);
+        use(read, data[0]);
+        if (qn_table_rows(t) * qn_table_columns(t) < 1 << 16)
+            compare(t, read);
+    }
     qn_table_destroy(&t);
+    qn_table_destroy(&read);
     return 0;
 }

@@ -27,7 +27,7 @@ static void show(const qn_logs *logs, int64_t samples, bool json)
 
 static int run(int argc, char **argv)
 {
-    struct dataset_options data = { 0 };
+    struct dataset_options data = { .keep_mib = DATASET_KEEP_MIB };
     const char *device = NULL, *target = "class";
     int64_t batch = 64;
     bool json = false;
@@ -41,6 +41,7 @@ static int run(int argc, char **argv)
         { "split", OPTION_REAL, &data.split, "X", "csv: only the rows that quern train --split X kept for testing" },
         { "encoding", OPTION_TEXT, &data.encoding, "NAME", "lines: of the files, such as ISO-8859-1; else UTF-8" },
         { "hold-out", OPTION_TEXT, &data.hold_out, "PART", "sounds: only the files whose names have _PART_" },
+        { "keep", OPTION_INT, &data.keep_mib, "N", "csv, arff: read files of more than N MiB again and again, instead of keeping them" },
         { "skip-bad", OPTION_FLAG, &data.skip_bad, NULL, "go on without what cannot be read, and count it" },
         { "json", OPTION_FLAG, &json, NULL, "one object" },
     };
@@ -64,6 +65,7 @@ static int run(int argc, char **argv)
     if (argc != 2)
         return usage_error(&usage, argc < 2 ? "the model's file is missing" : "unexpected argument %s", argv[argc - 1]);
     if (!data.name || batch < 1 || batch > 1 << 20 || !(data.split >= 0.0 && data.split < 1.0) ||
+        data.keep_mib < 0 || data.keep_mib > 1 << 30 ||
         (strcmp(target, "class") && strcmp(target, "number")))
         return usage_error(&usage, data.name ? "an option is out of range" : "--data is missing");
     data.number = !strcmp(target, "number");

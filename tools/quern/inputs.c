@@ -44,6 +44,7 @@ struct inputs {
     qn_image *image;
     qn_sound *sound;
     qn_table *table;       /* NULL: none is open */
+    qn_table_cursor *cursor;
     int64_t row;           /* the next one */
     int *column;           /* [columns] of the table, for the preparation */
     const char **cell;     /* [columns] */
@@ -332,7 +333,7 @@ static qn_status open_table(struct inputs *in)
         st = qn_table_from(&in->table, &(qn_reader){ .name = standard, .read = read_memory, .user = &m }, &o);
     }
     qn_context_free(in->ctx, data);
-    if (!st && (st = qn_prep_table_match(in->prep, in->table, in->column)))
+    if (!st && ((st = qn_prep_table_match(in->prep, in->table, in->column)) || (st = qn_table_cursor_open(&in->cursor, in->table))))
         qn_table_destroy(&in->table);
     return st;
 }
@@ -345,16 +346,20 @@ static qn_status next_row(struct inputs *in, bool *found)
 
     *found = false;
     while (!in->table || in->row == qn_table_rows(in->table)) {
+        qn_table_cursor_close(&in->cursor);
         qn_table_destroy(&in->table);
         if (in->at == in->paths)
             return QN_OK;
         if ((st = open_table(in)))
             return st;
     }
+    if ((st = qn_table_cursor_go(in->cursor, in->row)))
+        return st;
+    in->row++;
     for (int i = 0; i < columns; i++)
-        in->cell[i] = qn_table_cell(in->table, in->row, in->column[i]);
+        in->cell[i] = qn_table_cursor_cell(in->cursor, in->column[i]);
     snprintf(in->name, sizeof(in->name), "%s:%lld", is_standard(in->path[in->at - 1]) ? standard : in->path[in->at - 1],
-             (long long)qn_table_line(in->table, in->row++));
+             (long long)qn_table_cursor_line(in->cursor));
     in->raw = (qn_raw){ .cell = in->cell, .cells = columns };
     *found = true;
     return QN_OK;
@@ -419,6 +424,7 @@ void inputs_close(struct inputs **inputs)
     close_lines(in);
     qn_image_destroy(&in->image);
     qn_sound_destroy(&in->sound);
+    qn_table_cursor_close(&in->cursor);
     qn_table_destroy(&in->table);
     qn_context_free(in->ctx, in->column);
     qn_context_free(in->ctx, in->cell);

@@ -17,6 +17,7 @@ struct task;
 
 #define DATASET_TEXT_LENGTH 128   /* characters of a sample */
 #define DATASET_CLASSES     65536 /* at most */
+#define DATASET_KEEP_MIB    1024
 
 struct dataset_options {
     const char *name;      /* "digits", "csv:FILE", ... */
@@ -26,6 +27,7 @@ struct dataset_options {
     double split;          /* share of the samples that is kept for testing where the data have no parts; 0: all are for testing */
     const char *encoding;  /* of lines, as iconv names it; NULL: UTF-8 */
     const char *hold_out;  /* recordings: test with those whose names have it between underscores; NULL: by split */
+    int64_t keep_mib;      /* tables: larger files are not kept in memory, but read again where they are needed */
     bool skip_bad;         /* go on after what cannot be read: dataset_bad() tells and counts */
     const qn_model *model; /* a saved one: its preparations and notes are used, nothing is fitted; NULL: a new one */
 };

@@ -46,7 +46,7 @@ static qn_status write_page(struct state *s, struct job *job)
 
 static int run(int argc, char **argv)
 {
-    struct job job = { .batch = 64 };
+    struct job job = { .batch = 64, .data.keep_mib = DATASET_KEEP_MIB };
     const char *target = "class";
     const struct option options[] = {
         { "data", OPTION_TEXT, &job.data.name, "DATA", "what to test with, as quern train --help lists it" },
@@ -60,6 +60,7 @@ static int run(int argc, char **argv)
         { "split", OPTION_REAL, &job.data.split, "X", "csv: only the rows that quern train --split X kept for testing" },
         { "encoding", OPTION_TEXT, &job.data.encoding, "NAME", "lines: of the files, such as ISO-8859-1; else UTF-8" },
         { "hold-out", OPTION_TEXT, &job.data.hold_out, "PART", "sounds: only the files whose names have _PART_" },
+        { "keep", OPTION_INT, &job.data.keep_mib, "N", "csv, arff: read files of more than N MiB again and again, instead of keeping them" },
         { "skip-bad", OPTION_FLAG, &job.data.skip_bad, NULL, "go on without what cannot be read, and count it" },
     };
     const struct usage usage = {
@@ -79,6 +80,7 @@ static int run(int argc, char **argv)
     if (!job.data.name || !job.to)
         return usage_error(&usage, job.to ? "--data is missing" : "--output is missing");
     if (job.batch < 1 || job.batch > 1 << 20 || !(job.data.split >= 0.0 && job.data.split < 1.0) ||
+        job.data.keep_mib < 0 || job.data.keep_mib > 1 << 30 ||
         (strcmp(target, "class") && strcmp(target, "number")))
         return usage_error(&usage, "an option is out of range");
     job.file = argv[1];

@@ -11,10 +11,13 @@
 
 #include "models.h"
 
-#define LONGEST 4096
+#define LONGEST      4096
+#define MOST_CLASSES 1000
+#define REPORT       4096 /* bytes of one, mostly */
 
 struct table {
     qn_table *cells;
+    qn_table_cursor *at;
     int label;                       /* column, from 1 */
     int64_t *row[2];                 /* numbers of training and test rows; NULL: none, or all */
     int64_t rows[2];
@@ -30,9 +33,9 @@ static qn_status fail(qn_status st, const char *what, const char *name)
     return qn_error_set(st, text);
 }
 
-static qn_status read_table(qn_table **out, qn_context *ctx, const char *path, struct dataset *skipping)
+static qn_status read_table(qn_table **out, qn_context *ctx, const char *path, int64_t keep_bytes, struct dataset *skipping)
 {
-    const qn_table_opt o = { .context = ctx, .bad = skipping ? dataset_bad : NULL, .user = skipping };
+    const qn_table_opt o = { .context = ctx, .keep_bytes = keep_bytes, .bad = skipping ? dataset_bad : NULL, .user = skipping };
 
 #ifdef QUERN_TOOL_DATA
     return qn_table_gz(out, path, &o);
@@ -54,29 +57,53 @@ static int by_value(const void *a, const void *b)
     return strcmp(s, t);
 }
 
+struct names {
+    const qn_context *ctx;
+    char *name[MOST_CLASSES + 1]; /* in order */
+    int n;
+};
+
+static qn_status add_name(struct names *s, const char *text)
+{
+    int low = 0, high = s->n;
+    char *copy;
+
+    while (low < high) {
+        const int middle = (low + high) / 2;
+
+        if (by_value(&s->name[middle], &text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (s->n > MOST_CLASSES || (low < s->n && !strcmp(s->name[low], text)))
+        return QN_OK;
+    if (!(copy = qn_context_alloc(s->ctx, strlen(text) + 1)))
+        return QN_E_HOST_MEMORY;
+    memmove(&s->name[low + 1], &s->name[low], (size_t)(s->n++ - low) * sizeof(*s->name));
+    s->name[low] = strcpy(copy, text);
+    return QN_OK;
+}
+
 /* The label's different values, in order. */
 static qn_status class_names(struct table *t)
 {
-    const int64_t rows = qn_table_rows(t->cells);
-    const char **name = qn_context_alloc(t->d->ctx, (size_t)rows * sizeof(*name));
-    int64_t n = 0, kept = 0;
-    qn_status st;
+    struct names s = { .ctx = t->d->ctx };
+    qn_status st = QN_OK;
 
-    if (!name)
-        return QN_E_HOST_MEMORY;
-    for (int64_t i = 0; i < rows; i++)
-        if (qn_table_cell(t->cells, i, t->label - 1))
-            name[n++] = qn_table_cell(t->cells, i, t->label - 1);
-    qsort(name, (size_t)n, sizeof(*name), by_value);
-    for (int64_t i = 0; i < n; i++)
-        if (!i || strcmp(name[i], name[kept - 1]))
-            name[kept++] = name[i];
-    if (kept < 1 || kept > 1000)
+    for (int64_t i = 0; i < qn_table_rows(t->cells) && !st && s.n <= MOST_CLASSES; i++) {
+        const char *text;
+
+        if (!(st = qn_table_cursor_go(t->at, i)) && (text = qn_table_cursor_cell(t->at, t->label - 1)))
+            st = add_name(&s, text);
+    }
+    if (!st && (s.n < 1 || s.n > MOST_CLASSES))
         st = fail(QN_E_FORMAT, "column \"%.80s\" has no value, or more than 1000: is it a number? then use --target number",
                   qn_table_column(t->cells, t->label - 1));
-    else
-        st = qn_prep_classes(&t->d->target, t->d->ctx, name, (int)kept);
-    qn_context_free(t->d->ctx, name);
+    if (!st)
+        st = qn_prep_classes(&t->d->target, t->d->ctx, (const char *const *)s.name, s.n);
+    for (int i = 0; i < s.n; i++)
+        qn_context_free(t->d->ctx, s.name[i]);
     return st;
 }
 
@@ -99,24 +126,33 @@ static qn_status make_target(struct table *t)
     return t->o->number ? QN_OK : class_names(t);
 }
 
-/* A number to predict, less its mean, so that errors stay in its units. */
+/* A number to predict, less its mean, so that errors stay in its units. Summed up in the file's order. */
 static qn_status center_target(struct table *t)
 {
-    const int64_t rows = t->row[0] ? t->rows[0] : qn_table_rows(t->cells);
+    const int64_t rows = qn_table_rows(t->cells);
+    unsigned char *train = qn_context_alloc(t->d->ctx, (size_t)rows);
     double sum = 0.0;
     int64_t n = 0;
+    qn_status st = train ? QN_OK : QN_E_HOST_MEMORY;
 
-    for (int64_t i = 0; i < rows; i++) {
-        const char *text = qn_table_cell(t->cells, t->row[0] ? t->row[0][i] : i, t->label - 1);
-        char *end;
-        const double v = text ? strtod(text, &end) : 0.0;
+    if (train)
+        memset(train, !t->row[0], (size_t)rows);
+    for (int64_t i = 0; train && t->row[0] && i < t->rows[0]; i++)
+        train[t->row[0][i]] = 1;
+    for (int64_t i = 0; i < rows && !st; i++)
+        if (train[i] && !(st = qn_table_cursor_go(t->at, i))) {
+            const char *text = qn_table_cursor_cell(t->at, t->label - 1);
+            char *end;
+            const double v = text ? strtod(text, &end) : 0.0;
 
-        if (text && !*end && isfinite(v)) {
-            sum += v;
-            n++;
+            if (text && !*end && isfinite(v)) {
+                sum += v;
+                n++;
+            }
         }
-    }
-    return qn_prep_number(&t->d->target, t->d->ctx, qn_table_column(t->cells, t->label - 1), n ? sum / (double)n : 0.0, 1.0);
+    qn_context_free(t->d->ctx, train);
+    return st ? st : qn_prep_number(&t->d->target, t->d->ctx, qn_table_column(t->cells, t->label - 1), n ? sum / (double)n : 0.0,
+                                    1.0);
 }
 
 /* ---- the parts ---- */
@@ -130,9 +166,12 @@ static qn_status number_rows(qn_dataset **out, const struct table *t)
     qn_status st = number && class ? QN_OK : QN_E_HOST_MEMORY;
 
     for (int64_t i = 0; i < rows && !st; i++) {
-        const char *text = qn_table_cell(t->cells, i, t->label - 1);
+        const char *text;
 
         number[i] = i;
+        if ((st = qn_table_cursor_go(t->at, i)))
+            break;
+        text = qn_table_cursor_cell(t->at, t->label - 1);
         if (!qn_prep_class_count(t->d->target) || !text || qn_prep_load(t->d->target, &(qn_raw){ .text = text }, &class[i]))
             class[i] = 0; /* one that the model does not know is refused when its row is read */
     }
@@ -181,42 +220,54 @@ static qn_status make_input(struct table *t)
                          &(qn_prep_table_opt){ .label = t->label, .skip_bad = t->o->skip_bad });
 }
 
+/* Rows that stay in the file are kept once they were read, as many as the limit has room for. */
 static qn_status part(qn_dataset **out, const struct table *t, int which)
 {
-    return qn_dataset_table(out, t->cells, t->d->input,
-                            &(qn_dataset_table_opt){ .row = t->row[which], .rows = t->rows[which], .target = t->d->target,
-                                                     .label = t->label, .bad = t->o->skip_bad ? dataset_bad : NULL,
-                                                     .user = t->d });
+    const qn_dataset_table_opt o = { .row = t->row[which], .rows = t->rows[which], .target = t->d->target, .label = t->label,
+                                     .bad = t->o->skip_bad ? dataset_bad : NULL, .user = t->d };
+    qn_dataset *rows = NULL;
+    qn_status st = qn_dataset_table(out, t->cells, t->d->input, &o);
+
+    if (st || qn_table_line(t->cells, 0))
+        return st;
+    rows = *out;
+    st = qn_dataset_cache(out, rows, t->o->keep_mib << 20);
+    qn_dataset_close(&rows);
+    return st;
 }
 
 /* What cleaning found and did; the preparation says what is done to each column. */
 static qn_status add_report(struct table *t)
 {
     char done[256];
-    size_t bytes = 0, room;
-    qn_status st = qn_table_report(t->cells, NULL, 0, &bytes);
+    size_t bytes = REPORT, room = 0;
+    qn_status st = QN_OK;
 
-    if (st)
-        return st;
     snprintf(done, sizeof(done), "done: missing numbers become their column's mean in the rows to train on, missing categories "
              "none of its values; %lld rows are left out\n", (long long)t->d->skipped);
-    room = bytes + strlen(done) + 1;
-    if (!(t->d->report_owned = qn_context_alloc(t->d->ctx, room)))
-        return QN_E_HOST_MEMORY;
+    while (room <= bytes && !st) { /* once more where it is longer */
+        room = bytes + 1;
+        qn_context_free(t->d->ctx, t->d->report_owned);
+        if (!(t->d->report_owned = qn_context_alloc(t->d->ctx, room + strlen(done))))
+            return QN_E_HOST_MEMORY;
+        st = qn_table_report(t->cells, t->d->report_owned, room, &bytes);
+    }
     t->d->report = t->d->report_owned;
-    if (!(st = qn_table_report(t->cells, t->d->report_owned, bytes + 1, &bytes)))
+    if (!st)
         strcpy(t->d->report_owned + bytes, done);
     return st;
 }
 
 static qn_status open_parts(struct table *t, const char *path, bool train)
 {
+    const int64_t keep = t->o->keep_mib ? t->o->keep_mib << 20 : 1;
     struct dataset *d = t->d;
     qn_status st;
 
-    if ((st = read_table(&t->cells, d->ctx, path, t->o->skip_bad ? d : NULL)) || (st = find_label(t)) || (st = make_target(t)) ||
-        (st = split(t)) || (st = make_input(t)) || (!d->target && (st = center_target(t))) ||
-        (train && (st = part(&d->train, t, 0))) || (st = part(&d->test, t, 1)))
+    if ((st = read_table(&t->cells, d->ctx, path, keep, t->o->skip_bad ? d : NULL)) || (st = find_label(t)) ||
+        (st = qn_table_cursor_open(&t->at, t->cells)) || (st = make_target(t)) || (st = split(t)) ||
+        (st = make_input(t)) || (!d->target && (st = center_target(t))) || (train && (st = part(&d->train, t, 0))) ||
+        (st = part(&d->test, t, 1)))
         return st;
     return train ? add_report(t) : QN_OK;
 }
@@ -228,6 +279,7 @@ static qn_status open_file(struct dataset *d, const struct dataset_options *o, c
 
     qn_context_free(d->ctx, t.row[0]);
     qn_context_free(d->ctx, t.row[1]);
+    qn_table_cursor_close(&t.at);
     qn_table_destroy(&t.cells);
     return st;
 }
@@ -261,7 +313,7 @@ qn_status source_table_set(struct dataset *d, const struct task *t, const struct
 qn_status source_table_inputs(qn_dataset **out, qn_context *ctx, const qn_prep *prep, const char *path)
 {
     qn_table *cells = NULL;
-    qn_status st = read_table(&cells, ctx, path, NULL);
+    qn_status st = read_table(&cells, ctx, path, 0, NULL);
 
     if (!st)
         st = qn_dataset_table(out, cells, prep, NULL);

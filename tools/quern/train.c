@@ -369,6 +369,8 @@ static int check(const struct usage *u, const struct job *job)
         return usage_error(u, "--data is missing");
     if (job->epochs < 0 || job->epochs > 1000000 || job->batch < 0 || job->batch > 1 << 20)
         return usage_error(u, "--epochs and --batch are 0 or more");
+    if (job->data.keep_mib < 0 || job->data.keep_mib > 1 << 30)
+        return usage_error(u, "--keep is 0 or more");
     if (!(job->lr >= 0.0) || job->seed < 0 || !(job->data.split > 0.0 && job->data.split < 1.0))
         return usage_error(u, "--lr and --seed are 0 or more, --split lies between 0 and 1");
     if (strcmp(job->target, "class") && strcmp(job->target, "number"))
@@ -378,7 +380,7 @@ static int check(const struct usage *u, const struct job *job)
 
 static int run(int argc, char **argv)
 {
-    struct job job = { .target = "class", .data.split = 0.2 };
+    struct job job = { .target = "class", .data.split = 0.2, .data.keep_mib = DATASET_KEEP_MIB };
     const char *matmul = NULL;
     const struct option options[] = {
         { "data", OPTION_TEXT, &job.data.name, "DATA", "what to train and test with, see above" },
@@ -399,6 +401,7 @@ static int run(int argc, char **argv)
         { "encoding", OPTION_TEXT, &job.data.encoding, "NAME", "lines: of the files, such as ISO-8859-1; else UTF-8" },
         { "hold-out", OPTION_TEXT, &job.data.hold_out, "PART",
           "sounds: test with the files whose names have _PART_, and no others" },
+        { "keep", OPTION_INT, &job.data.keep_mib, "N", "csv, arff: read files of more than N MiB again and again, instead of keeping them" },
         { "skip-bad", OPTION_FLAG, &job.data.skip_bad, NULL, "go on without what cannot be read, and count it" },
         { "json", OPTION_FLAG, &job.json, NULL, "one object a line: each epoch, then the end" },
         { "quiet", OPTION_FLAG, &job.quiet, NULL, "the result alone" },

@@ -301,17 +301,45 @@ qn_status qn_lines_gz(qn_lines **out, const char *path, const qn_lines_opt *opt)
     return st;
 }
 
+/* What is compressed cannot be read again from where a row begins: it is kept, or refused. */
+struct kept {
+    const struct qnd_file *file;
+    int64_t read, most;
+};
+
+static qn_status read_kept(void *user, void *to, size_t bytes, size_t *got)
+{
+    struct kept *k = user;
+    const qn_status st = k->file->reader.read(k->file->reader.user, to, bytes, got);
+
+    k->read += st ? 0 : (int64_t)*got;
+    return st || k->read <= k->most ? st
+                                    : qnd_error(QN_E_FORMAT, "%s: compressed and longer than %lld bytes: only files that are not compressed "
+                                                             "may be larger than what is kept in memory", k->file->reader.name,
+                                                (long long)k->most);
+}
+
 qn_status qn_table_gz(qn_table **out, const char *path, const qn_table_opt *opt)
 {
     qn_table_opt o = opt ? *opt : (qn_table_opt){0};
+    struct kept k = {.most = o.max_bytes || !o.keep_bytes ? INT64_MAX : o.keep_bytes};
     struct opened f;
+    qn_reader text;
     qn_status st;
 
     if (!out)
         return qnd_error(QN_E_ARG, "out is NULL");
     *out = NULL;
-    if ((st = open_file(&f, path, &o.context)) == QN_OK)
-        st = qn_table_from(out, &f.file.reader, &o);
+    if ((st = open_file(&f, path, &o.context)))
+        goto done;
+    if (!f.file.gzip) {
+        close_file(&f);
+        return qn_table_read(out, path, opt);
+    }
+    k.file = &f.file;
+    text = (qn_reader){f.file.reader.name, f.file.reader.most, read_kept, &k};
+    st = qn_table_from(out, &text, &o);
+done:
     close_file(&f);
     return st;
 }

@@ -222,35 +222,78 @@ const struct qni_prep_type qni_prep_table_type = {
 
 /* ---- fitting ---- */
 
-struct fit {
-    const qn_table *table;
-    const int64_t *row;
-    int64_t rows;
-    qn_prep_table_opt opt;
+/* What is found in a column, in passes over the rows. */
+struct tally {
+    int64_t numbers, others; /* cells; in fitted columns of numbers those that count */
+    double sum, squares, least, most;
 };
 
-static const char *cell_at(const struct fit *f, int64_t i, int column)
+struct fit {
+    const qn_table *table;
+    qn_table_cursor *at;
+    const int64_t *row;
+    int64_t *sorted; /* [rows] where row is not in the file's order */
+    int64_t rows;
+    qn_prep_table_opt opt;
+    struct rows *to;
+    struct tally *tally; /* [to->columns] */
+    int *column;         /* [to->columns] in the table */
+    int good;            /* columns before the first with a fault, */
+    char fault[1024];    /* which is this one */
+};
+
+/* One column's part in a pass; QN_E_FORMAT ends it for this column and those behind it. */
+typedef qn_status look(const struct fit *f, const char *cell, struct column *c, struct tally *n, const struct qni_column *from);
+
+static void keep_fault(struct fit *f, int column)
 {
-    return qn_table_cell(f->table, f->row ? f->row[i] : i, column);
+    qni_error_take(f->fault, sizeof(f->fault));
+    f->good = column;
 }
 
-static qn_status is_category(const struct fit *f, int column, bool *is)
+/* All rows in the file's order, each column's cells. The fault that counts is that of the first column that has one. */
+static qn_status pass(struct fit *f, look *each)
 {
-    const struct qni_column *c = &f->table->column[column];
-    int64_t numbers = 0, others = 0;
+    qn_status st;
 
-    *is = c->kind == QNI_COLUMN_CATEGORY || c->kind == QNI_COLUMN_TEXT;
-    for (int i = 0; i < f->opt.categories; i++)
-        *is = *is || !strcmp(f->opt.category[i], c->name);
-    for (int64_t i = 0; i < f->rows && !*is && c->kind == QNI_COLUMN_ANY; i++) {
-        const char *s = cell_at(f, i, column);
-        double v;
-
-        numbers += s && qni_parse_number(s, strlen(s), &v);
-        others += s && !qni_parse_number(s, strlen(s), &v);
+    for (int64_t i = 0; i < f->rows && f->good; i++) {
+        if ((st = qn_table_cursor_go(f->at, f->row ? f->row[i] : i)))
+            return st;
+        for (int k = 0; k < f->good; k++) {
+            st = each(f, qn_table_cursor_cell(f->at, f->column[k]), &f->to->column[k], &f->tally[k],
+                      &f->table->column[f->column[k]]);
+            if (st && st != QN_E_FORMAT)
+                return st;
+            if (st)
+                keep_fault(f, k);
+        }
     }
-    *is = *is || others > numbers;
     return QN_OK;
+}
+
+static bool parse(const char *cell, double *v)
+{
+    return cell && qni_parse_number(cell, strlen(cell), v);
+}
+
+static qn_status count(const struct fit *f, const char *cell, struct column *c, struct tally *n, const struct qni_column *from)
+{
+    double v;
+
+    (void)f;
+    (void)c;
+    if (from->kind == QNI_COLUMN_ANY) {
+        n->numbers += parse(cell, &v);
+        n->others += cell && !parse(cell, &v);
+    }
+    return QN_OK;
+}
+
+static void find_category(const struct fit *f, struct column *c, const struct tally *n, const struct qni_column *from)
+{
+    c->category = from->kind == QNI_COLUMN_CATEGORY || from->kind == QNI_COLUMN_TEXT || n->others > n->numbers;
+    for (int i = 0; i < f->opt.categories; i++)
+        c->category = c->category || !strcmp(f->opt.category[i], from->name);
 }
 
 /* Numbers before texts, by size; texts by their bytes. */
@@ -290,68 +333,82 @@ static qn_status sort_values(struct column *c)
     return QN_OK;
 }
 
-static qn_status fit_category(const struct fit *f, int column, struct column *c)
+static qn_status add_value(const struct fit *f, const char *cell, struct column *c)
 {
-    const struct qni_words *declared = &f->table->column[column].values;
+    const int most = f->opt.most_values ? f->opt.most_values : MOST_VALUES;
+    int64_t number;
+    qn_status st;
+
+    if ((st = qni_utf8_check(f->table->name, cell, strlen(cell))) || (st = qni_words_add(&c->values, cell, strlen(cell), &number)))
+        return st;
+    if (c->values.words > (size_t)most)
+        return qni_error(QN_E_FORMAT, "%s: column \"%.80s\" has more than %d different values", f->table->name, c->name, most);
+    return QN_OK;
+}
+
+static qn_status add_number(const struct fit *f, const char *cell, const struct column *c, struct tally *n)
+{
+    double v;
+
+    if (!parse(cell, &v) || !isfinite((float)v))
+        return f->opt.skip_bad ? QN_OK
+                               : qni_error(QN_E_FORMAT, "%s: line %lld, column \"%.80s\": expected a number, found \"%.40s\"",
+                                           f->table->name, (long long)qn_table_cursor_line(f->at), c->name, cell);
+    n->numbers++;
+    n->sum += v;
+    n->least = fmin(n->least, v);
+    n->most = fmax(n->most, v);
+    return QN_OK;
+}
+
+static qn_status collect(const struct fit *f, const char *cell, struct column *c, struct tally *n, const struct qni_column *from)
+{
+    if (!cell || from->values.words)
+        return QN_OK;
+    return c->category ? add_value(f, cell, c) : add_number(f, cell, c, n);
+}
+
+static qn_status square(const struct fit *f, const char *cell, struct column *c, struct tally *n, const struct qni_column *from)
+{
+    double v;
+
+    (void)f;
+    (void)from;
+    if (!c->category && parse(cell, &v) && isfinite((float)v))
+        n->squares += (v - c->fill) * (v - c->fill);
+    return QN_OK;
+}
+
+static qn_status fit_declared(const struct fit *f, struct column *c, const struct qni_words *declared)
+{
     const int most = f->opt.most_values ? f->opt.most_values : MOST_VALUES;
     int64_t number;
     qn_status st = QN_OK;
 
     for (size_t i = 0; i < declared->words && !st; i++)
         st = qni_words_add(&c->values, qni_words_text(declared, i), declared->word[i].bytes, &number);
-    for (int64_t i = 0; i < f->rows && !st; i++) {
-        const char *s = cell_at(f, i, column);
-
-        if (s && !declared->words && !(st = qni_utf8_check(f->table->name, s, strlen(s))))
-            st = qni_words_add(&c->values, s, strlen(s), &number);
-        if (!st && c->values.words > (size_t)most)
-            return qni_error(QN_E_FORMAT, "%s: column \"%.80s\" has more than %d different values", f->table->name, c->name, most);
-    }
-    return st || declared->words ? st : sort_values(c);
+    return st || declared->words <= (size_t)most
+               ? st
+               : qni_error(QN_E_FORMAT, "%s: column \"%.80s\" has more than %d different values", f->table->name, c->name, most);
 }
 
-static qn_status fit_number(const struct fit *f, int column, struct column *c)
+/* Between the passes that collect and that square: the mean. */
+static void fit_mean(const struct fit *f)
 {
-    double sum = 0, squares = 0, least = INFINITY, most = -INFINITY, v;
-    int64_t n = 0;
+    for (int k = 0; k < f->to->columns; k++)
+        if (!f->to->column[k].category && f->tally[k].numbers)
+            f->to->column[k].fill = f->tally[k].sum / (double)f->tally[k].numbers;
+}
 
-    for (int pass = 0; pass < 2; pass++)
-        for (int64_t i = 0; i < f->rows; i++) {
-            const char *s = cell_at(f, i, column);
+static void fit_scale(const struct fit *f, struct column *c, const struct tally *n)
+{
+    double v;
 
-            if (!s)
-                continue;
-            if (!qni_parse_number(s, strlen(s), &v) || !isfinite((float)v)) {
-                if (f->opt.skip_bad)
-                    continue;
-                return qni_error(QN_E_FORMAT, "%s: line %lld, column \"%.80s\": expected a number, found \"%.40s\"", f->table->name,
-                                 (long long)qn_table_line(f->table, f->row ? f->row[i] : i), c->name, s);
-            }
-            n += !pass;
-            sum += pass ? 0 : v;
-            squares += pass ? (v - c->fill) * (v - c->fill) : 0;
-            least = fmin(least, v);
-            most = fmax(most, v);
-            c->fill = pass ? c->fill : sum / (double)n;
-        }
-    c->deviation = 1;
-    if (f->opt.scale == QN_TABLE_AS_IS || !n)
-        return QN_OK;
-    c->mean = f->opt.scale == QN_TABLE_MINMAX ? least : c->fill;
-    v = f->opt.scale == QN_TABLE_MINMAX ? most - least : sqrt(squares / (double)n);
+    if (f->opt.scale == QN_TABLE_AS_IS || !n->numbers)
+        return;
+    c->mean = f->opt.scale == QN_TABLE_MINMAX ? n->least : c->fill;
+    v = f->opt.scale == QN_TABLE_MINMAX ? n->most - n->least : sqrt(n->squares / (double)n->numbers);
     c->deviation = v > 0 ? v : 1;
-    return QN_OK;
-}
-
-static qn_status fit_column(struct rows *t, const struct fit *f, int column)
-{
-    struct column *c = &t->column[t->columns++];
-    qn_status st;
-
-    *c = (struct column){.values.ctx = t->base.ctx, .deviation = 1};
-    if ((st = qni_strdup(t->base.ctx, &c->name, qn_table_column(f->table, column))) || (st = is_category(f, column, &c->category)))
-        return st;
-    return c->category ? fit_category(f, column, c) : fit_number(f, column, c);
 }
 
 static qn_status check_opt(const struct fit *f)
@@ -378,11 +435,103 @@ static qn_status check_opt(const struct fit *f)
     return f->rows > 0 ? QN_OK : qni_error(QN_E_FORMAT, "%s: there is no row to fit to", f->table->name);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Sums do not depend on the order in which rows are named, and files are read from front to back. */
+static qn_status sort_rows(struct fit *f)
+{
+    int64_t i = 1;
+    qn_status st;
+
+    while (f->row && i < f->rows && f->row[i] >= f->row[i - 1])
+        i++;
+    if (!f->row || i >= f->rows)
+        return QN_OK;
+    if ((st = qni_calloc(f->table->ctx, &f->sorted, (size_t)f->rows, sizeof(*f->sorted))))
+        return st;
+    memcpy(f->sorted, f->row, (size_t)f->rows * sizeof(*f->sorted));
+    qsort(f->sorted, (size_t)f->rows, sizeof(*f->sorted), by_number);
+    f->row = f->sorted;
+    return QN_OK;
+}
+
+static qn_status add_columns(struct fit *f)
+{
+    struct rows *t = f->to;
+    const int columns = f->table->columns;
+    qn_status st;
+
+    if ((st = qni_calloc(t->base.ctx, &t->column, (size_t)columns, sizeof(*t->column))) ||
+        (st = qni_calloc(f->table->ctx, &f->column, (size_t)columns, sizeof(*f->column))) ||
+        (st = qni_calloc(f->table->ctx, &f->tally, (size_t)columns, sizeof(*f->tally))))
+        return st;
+    for (int i = 0; i < columns; i++)
+        if (i + 1 != f->opt.label) {
+            struct column *c = &t->column[t->columns];
+
+            f->column[t->columns++] = i;
+            *c = (struct column){.values.ctx = t->base.ctx, .deviation = 1};
+            if ((st = qni_strdup(t->base.ctx, &c->name, f->table->column[i].name)))
+                return st;
+        }
+    f->good = t->columns;
+    return QN_OK;
+}
+
+static qn_status find_kinds(struct fit *f)
+{
+    qn_status st = pass(f, count);
+
+    for (int k = 0; k < f->good && !st; k++) {
+        const struct qni_column *from = &f->table->column[f->column[k]];
+
+        find_category(f, &f->to->column[k], &f->tally[k], from);
+        f->tally[k] = (struct tally){.least = INFINITY, .most = -INFINITY};
+        st = fit_declared(f, &f->to->column[k], &from->values);
+        if (st == QN_E_FORMAT) {
+            keep_fault(f, k);
+            st = QN_OK;
+        }
+    }
+    return st;
+}
+
+static qn_status fit_columns(struct fit *f)
+{
+    struct rows *t = f->to;
+    qn_status st;
+
+    if ((st = sort_rows(f)) || (st = add_columns(f)) || (st = find_kinds(f)) || (st = pass(f, collect)))
+        return st;
+    if (f->good < t->columns) {
+        qni_error_put(f->fault);
+        return QN_E_FORMAT;
+    }
+    fit_mean(f);
+    if (f->opt.scale == QN_TABLE_STANDARD && (st = pass(f, square)))
+        return st;
+    for (int k = 0; k < t->columns && !st; k++) {
+        struct column *c = &t->column[k];
+
+        if (!c->category)
+            fit_scale(f, c, &f->tally[k]);
+        else if (!f->table->column[f->column[k]].values.words)
+            st = sort_values(c);
+    }
+    if (!st && !start(t))
+        st = qni_error(QN_E_FORMAT, "%s: its columns make no features, or more than %lld", f->table->name, (long long)MOST_WIDTH);
+    return st;
+}
+
 qn_status qn_prep_table(qn_prep **out, const qn_table *table, const int64_t *row, int64_t rows, const qn_prep_table_opt *opt)
 {
     struct fit f = {.table = table, .row = row, .rows = row ? rows : qn_table_rows(table)};
-    struct rows *t = NULL;
-    qn_prep *p;
+    qn_prep *p = NULL;
     qn_status st;
 
     if (!out)
@@ -392,21 +541,22 @@ qn_status qn_prep_table(qn_prep **out, const qn_table *table, const int64_t *row
         return qni_error(QN_E_ARG, "the table is NULL");
     if (opt)
         f.opt = *opt;
-    if ((st = check_opt(&f)) || (st = qni_prep_new(&t, table->ctx, &qni_prep_table_type)))
+    if ((st = check_opt(&f)) || (st = qni_prep_new(&f.to, table->ctx, &qni_prep_table_type)))
         return st;
-    p = &t->base;
-    t->named = table->named;
-    t->numbered = f.opt.numbered;
-    t->label = f.opt.label;
-    st = qni_calloc(p->ctx, &t->column, (size_t)table->columns, sizeof(*t->column));
-    for (int i = 0; i < table->columns && !st; i++)
-        if (i + 1 != f.opt.label)
-            st = fit_column(t, &f, i);
-    if (!st && !start(t))
-        st = qni_error(QN_E_FORMAT, "%s: its columns make no features, or more than %lld", table->name, (long long)MOST_WIDTH);
-    if (st)
-        qn_prep_release(&p);
+    p = &f.to->base;
+    f.to->named = table->named;
+    f.to->numbered = f.opt.numbered;
+    f.to->label = f.opt.label;
+    if ((st = qn_table_cursor_open(&f.at, table)) || (st = fit_columns(&f)))
+        goto done;
     *out = p;
+    p = NULL;
+done:
+    qn_table_cursor_close(&f.at);
+    qni_free(table->ctx, &f.sorted);
+    qni_free(table->ctx, &f.column);
+    qni_free(table->ctx, &f.tally);
+    qn_prep_release(&p);
     return st;
 }
 

@@ -147,6 +147,7 @@ qn_status qni_rows_next(struct qni_rows *c)
     if (st || ch == END_OF_FILE)
         return st;
     c->row_line = c->line;
+    c->row_at = c->total - (int64_t)(c->have - c->at);
     while (!last)
         if ((st = read_value(c, &last)) != QN_OK)
             return st;

@@ -20,6 +20,7 @@ struct qni_rows {
     int64_t total;    /* bytes read */
     int64_t line;     /* of the character that comes next, from 1 */
     int64_t row_line; /* where the row began */
+    int64_t row_at;   /* its first byte in the text */
 
     struct qni_text row; /* the values of one line, each ended by a zero */
     size_t *start;       /* [values] of each in row */

@@ -7,6 +7,7 @@
 #include "data/table/table.h"
 
 #define MOST_BYTES   (INT64_C(1) << 31)
+#define KEEP_BYTES   (INT64_C(1) << 31)
 #define MOST_COLUMNS 8192
 
 qn_status qni_table_add_column(qn_table *t, const char *name, size_t bytes, enum qni_column_kind kind)
@@ -72,7 +73,13 @@ static qn_status add_row(qn_table *t, const struct qni_rows *in, const qn_table_
         o->bad(o->user, qn_last_error());
         return QN_OK;
     }
-    if (st || (st = qni_reserve(t->ctx, &t->line, &t->line_room, (size_t)t->rows, sizeof(*t->line))))
+    if (st)
+        return st;
+    if (t->file) {
+        t->rows++;
+        return qni_row_file_add(t->file, in->row_at, in->row_line);
+    }
+    if ((st = qni_reserve(t->ctx, &t->line, &t->line_room, (size_t)t->rows, sizeof(*t->line))))
         return st;
     for (int i = 0; i < t->columns && !st; i++) {
         size_t n;
@@ -134,6 +141,11 @@ static qn_status read_rows(qn_table *t, struct qni_rows *in, const qn_table_opt 
         else if ((st = add_row(t, in, o)))
             return st;
     }
+    if (t->file) {
+        t->file->values = (size_t)t->columns;
+        t->file->arff = in->arff;
+        t->file->separator = in->separator;
+    }
     return st || t->rows ? st : qni_error(QN_E_FORMAT, "%s: there is no row", t->name);
 }
 
@@ -143,18 +155,32 @@ static qn_status check_opt(qn_table_opt *o)
         if (o->reserved[i])
             return qni_error(QN_E_ARG, "reserved[%zu] of the table's options is not zero", i);
     o->separator = o->separator ? o->separator : ',';
-    o->max_bytes = o->max_bytes ? o->max_bytes : MOST_BYTES;
-    if ((unsigned)o->header > QN_CSV_NO || o->max_bytes < 0 || (unsigned char)o->separator > 127 ||
+    o->keep_bytes = o->keep_bytes ? o->keep_bytes : KEEP_BYTES;
+    if ((unsigned)o->header > QN_CSV_NO || o->max_bytes < 0 || o->keep_bytes < 0 || (unsigned char)o->separator > 127 ||
         strchr("0123456789+-.eE\"'\r\n ?", o->separator))
-        return qni_error(QN_E_ARG, "header, separator or max_bytes of the table's options is out of range");
+        return qni_error(QN_E_ARG, "header, separator, max_bytes or keep_bytes of the table's options is out of range");
     return QN_OK;
+}
+
+static qn_status new_table(qn_table **out, qn_context *ctx, const char *name)
+{
+    qn_context *held = NULL;
+    qn_status st;
+
+    if ((st = qni_context_get(&held, ctx)))
+        return st;
+    if ((st = qni_calloc(held, out, 1, sizeof(**out)))) {
+        qni_context_release(&held);
+        return st;
+    }
+    (*out)->ctx = held;
+    return qni_strdup(held, &(*out)->name, name);
 }
 
 qn_status qn_table_from(qn_table **out, const qn_reader *text, const qn_table_opt *opt)
 {
     qn_table_opt o = opt ? *opt : (qn_table_opt){0};
     struct qni_rows in = {.reader = text};
-    qn_context *held = NULL;
     qn_table *t = NULL;
     qn_status st;
 
@@ -163,16 +189,11 @@ qn_status qn_table_from(qn_table **out, const qn_reader *text, const qn_table_op
     *out = NULL;
     if (!text || !text->read || !text->name)
         return qni_error(QN_E_ARG, "the reader%s", !text ? " is NULL" : " has no name or no read function");
-    if ((st = check_opt(&o)) || (st = qni_context_get(&held, o.context)))
+    if ((st = check_opt(&o)))
         return st;
-    if ((st = qni_calloc(held, &t, 1, sizeof(*t)))) {
-        qni_context_release(&held);
-        return st;
-    }
-    t->ctx = held;
     in.separator = o.separator;
-    in.max_bytes = o.max_bytes;
-    if ((st = qni_strdup(held, &t->name, text->name)) || (st = qni_rows_begin(&in, held)) || (st = read_rows(t, &in, &o)))
+    in.max_bytes = o.max_bytes ? o.max_bytes : MOST_BYTES;
+    if ((st = new_table(&t, o.context, text->name)) || (st = qni_rows_begin(&in, t->ctx)) || (st = read_rows(t, &in, &o)))
         goto done;
     *out = t;
     t = NULL;
@@ -182,8 +203,33 @@ done:
     return st;
 }
 
+/* A file that is not kept: where its rows are. */
+static qn_status index_file(qn_table **out, const char *path, const qn_table_opt *opt)
+{
+    qn_table_opt o = *opt;
+    struct qni_row_cursor *c = NULL;
+    qn_table *t = NULL;
+    qn_status st;
+
+    if ((st = check_opt(&o)) || (st = new_table(&t, o.context, path)) ||
+        (st = qni_row_file_open(&t->file, t->ctx, path, o.keep_bytes)) || (st = qni_row_cursor_take(&c, t->file)))
+        goto done;
+    c->in.separator = o.separator;
+    c->in.max_bytes = o.max_bytes ? o.max_bytes : INT64_MAX;
+    st = read_rows(t, &c->in, &o);
+    qni_row_cursor_give(&c);
+    if (st)
+        goto done;
+    *out = t;
+    t = NULL;
+done:
+    qn_table_destroy(&t);
+    return st;
+}
+
 qn_status qn_table_read(qn_table **out, const char *path, const qn_table_opt *opt)
 {
+    const qn_table_opt o = opt ? *opt : (qn_table_opt){0};
     struct qni_file_reader text = {.fd = -1};
     qn_status st;
 
@@ -192,8 +238,10 @@ qn_status qn_table_read(qn_table **out, const char *path, const qn_table_opt *op
     *out = NULL;
     if (!path)
         return qni_error(QN_E_ARG, "path is NULL");
-    if ((st = qni_file_reader_open(&text, path)) == QN_OK)
-        st = qn_table_from(out, &text.reader, opt);
+    if ((st = qni_file_reader_open(&text, path)))
+        return st;
+    st = text.reader.most > (o.keep_bytes ? o.keep_bytes : KEEP_BYTES) ? index_file(out, path, &o)
+                                                                       : qn_table_from(out, &text.reader, opt);
     qni_file_reader_close(&text);
     return st;
 }
@@ -216,6 +264,7 @@ void qn_table_destroy(qn_table **table)
     qni_free(ctx, &t->text);
     qni_free(ctx, &t->line);
     qni_free(ctx, &t->name);
+    qni_row_file_release(&t->file);
     qni_free(ctx, &t);
     qni_context_release(&ctx);
 }
@@ -254,7 +303,7 @@ const char *qn_table_cell(const qn_table *t, int64_t row, int column)
 {
     size_t at;
 
-    if (row < 0 || row >= qn_table_rows(t) || column < 0 || column >= t->columns)
+    if (row < 0 || row >= qn_table_rows(t) || column < 0 || column >= t->columns || t->file)
         return NULL;
     at = t->cell[(size_t)row * (size_t)t->columns + (size_t)column];
     return at ? t->text + at - 1 : NULL;
@@ -262,5 +311,5 @@ const char *qn_table_cell(const qn_table *t, int64_t row, int column)
 
 int64_t qn_table_line(const qn_table *t, int64_t row)
 {
-    return row >= 0 && row < qn_table_rows(t) ? t->line[row] : 0;
+    return row >= 0 && row < qn_table_rows(t) && !t->file ? t->line[row] : 0;
 }

@@ -6,6 +6,7 @@
 
 #include <quern/data_table.h>
 
+#include "data/table/file.h"
 #include "data/table/rows.h"
 #include "data/text/text.h"
 
@@ -36,6 +37,13 @@ struct qn_table {
     int64_t *line; /* [rows] */
     int64_t rows;
     size_t line_room;
+    struct qni_row_file *file; /* its rows are read from there; NULL: they are in memory, in what stands above */
+};
+
+struct qn_table_cursor {
+    const qn_table *table; /* NULL where the file is enough */
+    int64_t row;           /* of a table in memory; -1: none */
+    struct qni_row_cursor *in;
 };
 
 /* Another column, by its name. */

@@ -1,0 +1,374 @@
+/* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
+ *
+ * Files that are not kept in memory: what is made of them is what is made of the same file in memory, to the bit. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data/loader.h"
+#include "harness/test.h"
+#include <quern/data_table.h>
+
+#define ROWS 3000
+
+static char path[64];
+
+/* ---- a context that counts ---- */
+
+static atomic_llong bytes_now, bytes_most;
+
+static void *count(void *p, size_t bytes)
+{
+    size_t *block = p;
+
+    if (!block)
+        return NULL;
+    *block = bytes;
+    if (atomic_fetch_add(&bytes_now, (long long)bytes) + (long long)bytes > atomic_load(&bytes_most))
+        atomic_store(&bytes_most, atomic_load(&bytes_now));
+    return block + 2;
+}
+
+static void *counting_alloc(void *user, size_t bytes)
+{
+    (void)user;
+    return count(malloc(bytes + 2 * sizeof(size_t)), bytes);
+}
+
+static void counting_free(void *user, void *p)
+{
+    (void)user;
+    if (!p)
+        return;
+    atomic_fetch_sub(&bytes_now, (long long)((size_t *)p)[-2]);
+    free((size_t *)p - 2);
+}
+
+static void *counting_realloc(void *user, void *p, size_t bytes)
+{
+    void *q = counting_alloc(user, bytes);
+
+    if (p && q) {
+        memcpy(q, p, ((size_t *)p)[-2] < bytes ? ((size_t *)p)[-2] : bytes);
+        counting_free(user, p);
+    }
+    return q;
+}
+
+static qn_context *counting_context(void)
+{
+    qn_context *ctx = NULL;
+
+    atomic_store(&bytes_now, 0);
+    atomic_store(&bytes_most, 0);
+    CHECK_OK(qn_context_create(&ctx, &(qn_context_opt){.alloc = counting_alloc, .realloc = counting_realloc,
+                                                       .free = counting_free, .no_environment = true}));
+    return ctx;
+}
+
+/* ---- a file ---- */
+
+static void begin_file(FILE **f)
+{
+    int fd;
+
+    strcpy(path, "/tmp/quern-stream-XXXXXX");
+    fd = mkstemp(path);
+    *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (!*f) {
+        test_fail(__FILE__, __LINE__, "no temporary file");
+        exit(1);
+    }
+}
+
+/* All that a row may be: quotes with line ends in them, missing cells, other ends of lines, empty lines, too few cells,
+ * a number that is none, a label that is missing; repeated rows and far numbers. */
+static void write_table(bool faults)
+{
+    static const char *const colours[] = {"red", "\"dark\nred\"", "green", "?", "\"blue, or so\""};
+    FILE *f;
+
+    begin_file(&f);
+    fprintf(f, "\xef\xbb\xbflength,colour,width,quality\r\n");
+    for (int i = 0; i < ROWS; i++) {
+        const int k = i % 7 == 3 ? i - 1 : i;
+
+        if (i % 50 == 13)
+            fprintf(f, "\r\n");
+        if (faults && i % 97 == 5)
+            fprintf(f, "1,red\n");
+        fprintf(f, "%g,%s,", (double)(k * 37 % 1000) / 8 - 3, colours[k * 31 % 5]);
+        fprintf(f, "%s,", faults && i % 113 == 50 ? "wide" : i % 17 == 2 ? "" : i % 1000 == 7 ? "1e5" : k % 2 ? "0.25" : "-7");
+        if (!faults || i % 211 != 9)
+            fprintf(f, "%d", k % 3 + 4);
+        fprintf(f, i % 5 ? "\n" : "\r\n");
+    }
+    fclose(f);
+}
+
+static void write_arff(void)
+{
+    FILE *f;
+
+    begin_file(&f);
+    fprintf(f, "@relation a\n@attribute 'length' real\n@attribute colour {red,green}\n@attribute name string\n"
+               "@attribute quality integer\n@data\n");
+    for (int i = 0; i < ROWS; i++)
+        fprintf(f, "%s%d.5, %s, 'no. %d', %d\n", i % 9 ? "" : "% a comment\n", i * 7 % 50, i % 4 ? "red" : "green", i % 3, i % 5);
+    fclose(f);
+}
+
+struct told {
+    int lines;
+    uint64_t hash;
+};
+
+static void tell(void *user, const char *line)
+{
+    struct told *t = user;
+
+    t->lines++;
+    t->hash = qni_hash_text(t->hash, line);
+}
+
+/* ---- both ways ---- */
+
+struct way {
+    qn_table *table;
+    qn_prep *input, *quality;
+    qn_dataset *ds;
+    struct told told;
+    char report[1024], json[2048];
+};
+
+static void open_way(struct way *w, int64_t keep_bytes, bool skip, const int64_t *row, int64_t rows)
+{
+    const qn_table_opt opt = {.keep_bytes = keep_bytes, .bad = skip ? tell : NULL, .user = &w->told};
+    size_t n;
+
+    CHECK_OK(qn_table_read(&w->table, path, &opt));
+    CHECK_OK(qn_table_report(w->table, w->report, sizeof(w->report), &n));
+    CHECK_OK(qn_prep_table(&w->input, w->table, row, rows, &(qn_prep_table_opt){.label = 4, .skip_bad = skip}));
+    CHECK_OK(qn_prep_to_json(w->input, w->json, sizeof(w->json), &n));
+    CHECK_OK(qn_prep_number(&w->quality, NULL, "quality", 0.5, 1));
+    CHECK_OK(qn_dataset_table(&w->ds, w->table, w->input,
+                              &(qn_dataset_table_opt){.row = row, .rows = rows, .target = w->quality, .label = 4,
+                                                      .bad = skip ? tell : NULL, .user = &w->told}));
+}
+
+static void close_way(struct way *w)
+{
+    qn_dataset_close(&w->ds);
+    qn_prep_release(&w->input);
+    qn_prep_release(&w->quality);
+    qn_table_destroy(&w->table);
+}
+
+static void same_cells(const qn_table *kept, const qn_table *read)
+{
+    const int64_t rows = qn_table_rows(kept);
+    qn_table_cursor *a = NULL, *b = NULL;
+
+    CHECK_INT(qn_table_rows(read), rows);
+    CHECK(!qn_table_cell(read, 0, 0) && !qn_table_line(read, 0));
+    CHECK_OK(qn_table_cursor_open(&a, kept));
+    CHECK_OK(qn_table_cursor_open(&b, read));
+    CHECK(!qn_table_cursor_cell(b, 0) && !qn_table_cursor_line(b));
+    for (int64_t i = 0; i < 3 * rows && !test_failed(); i++) {
+        const int64_t row = i < rows ? i : i < 2 * rows ? 2 * rows - 1 - i : test_integer(rows);
+
+        CHECK_OK(qn_table_cursor_go(a, row));
+        CHECK_OK(qn_table_cursor_go(b, row));
+        CHECK_INT(qn_table_cursor_line(b), qn_table_cursor_line(a));
+        for (int c = 0; c < qn_table_columns(kept); c++) {
+            const char *x = qn_table_cursor_cell(a, c), *y = qn_table_cursor_cell(b, c);
+
+            CHECK(!x == !y && (!x || !strcmp(x, y)));
+            CHECK(x == qn_table_cell(kept, row, c));
+        }
+        CHECK(!qn_table_cursor_cell(b, qn_table_columns(kept)));
+    }
+    CHECK_STATUS(qn_table_cursor_go(b, rows), QN_E_ARG, "row");
+    CHECK_STATUS(qn_table_cursor_go(a, -1), QN_E_ARG, "row");
+    qn_table_cursor_close(&a);
+    qn_table_cursor_close(&b);
+}
+
+/* Two shuffled epochs through worker threads. */
+static void same_batches(qn_dataset *a, qn_dataset *b)
+{
+    const struct qni_loader_opt opt = {.batch = 33, .shuffle = true, .seed = 5, .threads = 2};
+    struct qni_loader *l[2] = {NULL};
+    struct qni_batch batch[2];
+
+    CHECK_OK(qni_loader_create(&l[0], a, &opt));
+    CHECK_OK(qni_loader_create(&l[1], b, &opt));
+    for (int epoch = 0; epoch < 2 && !test_failed(); epoch++) {
+        for (int i = 0; i < 2; i++)
+            CHECK_OK(qni_loader_start(l[i], epoch, 0));
+        do {
+            for (int i = 0; i < 2; i++)
+                CHECK_OK(qni_loader_next(l[i], &batch[i]));
+            if (test_failed() || !batch[0].samples)
+                break;
+            CHECK_INT(batch[1].samples, batch[0].samples);
+            for (int f = 0; f < qn_dataset_fields(a); f++)
+                CHECK(!memcmp(batch[0].field[f], batch[1].field[f], (size_t)batch[0].samples * a->sample_bytes[f]));
+            for (int i = 0; i < 2; i++)
+                qni_loader_release(l[i], batch[i].slot);
+        } while (!test_failed());
+    }
+    for (int i = 0; i < 2; i++)
+        qni_loader_destroy(&l[i]);
+}
+
+static void compare(bool skip, const int64_t *row, int64_t rows)
+{
+    struct way kept = {.told.hash = 1}, read = {.told.hash = 1};
+
+    open_way(&kept, 0, skip, row, rows);
+    open_way(&read, 1, skip, row, rows);
+    CHECK_STR(read.report, kept.report);
+    CHECK_STR(read.json, kept.json);
+    CHECK(read.told.lines == kept.told.lines && read.told.hash == kept.told.hash && skip == (kept.told.lines > 0));
+    CHECK_INT(qn_dataset_samples(read.ds), qn_dataset_samples(kept.ds));
+    if (!test_failed()) {
+        same_cells(kept.table, read.table);
+        qn_table_destroy(&read.table); /* the dataset keeps what it needs */
+        same_batches(kept.ds, read.ds);
+    }
+    close_way(&kept);
+    close_way(&read);
+}
+
+static void tables(void)
+{
+    static int64_t row[ROWS];
+
+    for (int pass = 0; pass < 3; pass++) {
+        if (pass == 2)
+            write_arff();
+        else
+            write_table(pass);
+        compare(pass == 1, NULL, 0);
+        qni_permutation64((uint64_t *)row, ROWS, 3, 0);
+        compare(pass == 1, row, ROWS / 3);
+        unlink(path);
+    }
+}
+
+/* The same faults in the same words. */
+static void faults(void)
+{
+    static const int64_t row[] = {2500, 9, 1500, 50, 7}; /* 9: no label; 50: not wide */
+    const qn_dataset_table_opt opt = {.row = row, .rows = 5};
+    char said[2][3][256];
+
+    write_table(true);
+    for (int way = 0; way < 2; way++) {
+        struct told told = {0, 1};
+        qn_table *t = NULL;
+        qn_prep *p = NULL, *quality = NULL;
+        qn_dataset *ds = NULL;
+        qn_dataset_table_opt o = opt;
+
+        CHECK_STATUS(qn_table_read(&t, path, &(qn_table_opt){.keep_bytes = way}), QN_E_FORMAT, "2 values, expected 4");
+        snprintf(said[way][0], sizeof(said[way][0]), "%s", qn_last_error());
+        CHECK_OK(qn_table_read(&t, path, &(qn_table_opt){.keep_bytes = way, .bad = tell, .user = &told}));
+        CHECK_STATUS(qn_prep_table(&p, t, row, 5, &(qn_prep_table_opt){.label = 4}), QN_E_FORMAT, "wide");
+        snprintf(said[way][1], sizeof(said[way][1]), "%s", qn_last_error());
+        CHECK_OK(qn_prep_table(&p, t, row, 5, &(qn_prep_table_opt){.label = 4, .skip_bad = true}));
+        CHECK_OK(qn_prep_number(&quality, NULL, "quality", 0, 1));
+        o.target = quality;
+        o.label = 4;
+        CHECK_STATUS(qn_dataset_table(&ds, t, p, &o), QN_E_FORMAT, "the label is missing");
+        snprintf(said[way][2], sizeof(said[way][2]), "%s", qn_last_error());
+        qn_prep_release(&p);
+        qn_prep_release(&quality);
+        qn_table_destroy(&t);
+    }
+    for (int i = 0; i < 3; i++)
+        CHECK_STR(said[1][i], said[0][i]);
+    unlink(path);
+}
+
+/* It grows, shrinks, or is another one: an error from whoever reads next. */
+static void changes(void)
+{
+    for (int how = 0; how < 3; how++) {
+        struct way w = {0};
+        float x[8], y;
+        FILE *f;
+
+        write_table(false);
+        open_way(&w, 1, false, NULL, 0);
+        CHECK_OK(qn_dataset_read(w.ds, &(int64_t){ROWS - 1}, 1, (void *const[]){x, &y}));
+        f = fopen(path, how == 1 ? "w" : "r+");
+        if (how == 0)
+            CHECK(!fseek(f, 0, SEEK_END) && fprintf(f, "1,red,2,3\n") > 0);
+        else if (how == 2)
+            CHECK(!ftruncate(fileno(f), 30000));
+        fclose(f);
+        CHECK_STATUS(qn_dataset_read(w.ds, &(int64_t){5}, 1, (void *const[]){x, &y}), QN_E_IO, "changed while it was read");
+        CHECK_STATUS(qn_table_report(w.table, NULL, 0, &(size_t){0}), QN_E_IO, path);
+        close_way(&w);
+        unlink(path);
+    }
+}
+
+/* Four MiB in a fraction of that, with a file whose rows are short: the worst for what is kept about them. */
+static void bounded(void)
+{
+    enum { MANY = 400000, LIMIT = 1 << 20 };
+    qn_context *ctx = counting_context();
+    const qn_table_opt opt = {.context = ctx, .keep_bytes = LIMIT};
+    const qn_dataset_table_opt label = {.label = 3};
+    qn_dataset_table_opt o = label;
+    qn_table *t = NULL;
+    qn_prep *p = NULL, *target = NULL;
+    qn_dataset *ds = NULL;
+    double sum = 0;
+    char said[512];
+    size_t n;
+    FILE *f;
+
+    begin_file(&f);
+    for (int i = 0; i < MANY; i++)
+        fprintf(f, "%d,%d,%d\n", i % 991, i % 7, i % 10);
+    fclose(f);
+    CHECK_OK(qn_table_read(&t, path, &opt));
+    CHECK_OK(qn_table_report(t, said, sizeof(said), &n));
+    CHECK(strstr(said, "in the first") != NULL);
+    CHECK_OK(qn_prep_table(&p, t, NULL, 0, &(qn_prep_table_opt){.label = 3}));
+    CHECK_OK(qn_prep_number(&target, ctx, "t", 0, 1));
+    o.target = target;
+    CHECK_OK(qn_dataset_table(&ds, t, p, &o));
+    for (int64_t i = 0; i < 1000 && !test_failed(); i++) {
+        const int64_t row = test_integer(MANY);
+        float x[2], y = -1;
+
+        CHECK_OK(qn_dataset_read(ds, &row, 1, (void *const[]){x, &y}));
+        CHECK(y == (float)(row % 10));
+        sum += y;
+    }
+    CHECK(sum > 0);
+    if (atomic_load(&bytes_most) > LIMIT)
+        test_fail(__FILE__, __LINE__, "%lld bytes at a time, expected at most %d", (long long)atomic_load(&bytes_most), LIMIT);
+    qn_dataset_close(&ds);
+    qn_prep_release(&p);
+    qn_prep_release(&target);
+    qn_table_destroy(&t);
+    qn_context_destroy(&ctx);
+    CHECK_INT(atomic_load(&bytes_now), 0);
+    unlink(path);
+}
+
+int main(void)
+{
+    test_run("data_stream: tables are what they are in memory", tables);
+    test_run("data_stream: faults are said in the same words", faults);
+    test_run("data_stream: files that change", changes);
+    test_run("data_stream: memory is bounded", bounded);
+    return test_end();
+}
