@@ -319,6 +319,7 @@ static void tables(void)
     struct qni_json *j;
     FILE *f = fopen(file("classes.csv"), "w"), *g = fopen(file("numbers.csv"), "w");
     FILE *h = fopen(file("features.csv"), "w");
+    double loss;
 
     /* Two classes that one line divides, and a sum. */
     for (int i = 0; f && g && h && i < 400; i++) {
@@ -344,6 +345,13 @@ static void tables(void)
                          file("classes.csv")), 0);
     j = command_line_json(r.out, 0);
     CHECK_INT(command_number(j, "samples"), 80);
+    loss = command_number(j, "loss");
+    qni_json_free(&j);
+    command_free(&r);
+    command_run(&r, line("evaluate %s --data csv:%s --label class --split 0.2 --keep 0 --json", file("c.qn"),
+                         file("classes.csv")), 0); /* the rows stay in the file */
+    j = command_line_json(r.out, 0);
+    CHECK(command_number(j, "samples") == 80 && command_number(j, "loss") == loss);
     qni_json_free(&j);
     command_free(&r);
     command_run(&r, line("predict %s --input %s --json", file("c.qn"), file("features.csv")), 0);
