@@ -313,10 +313,10 @@ static qn_status read_kept(void *user, void *to, size_t bytes, size_t *got)
     const qn_status st = k->file->reader.read(k->file->reader.user, to, bytes, got);
 
     k->read += st ? 0 : (int64_t)*got;
-    return st || k->read <= k->most ? st
-                                    : qnd_error(QN_E_FORMAT, "%s: compressed and longer than %lld bytes: only files that are not compressed "
-                                                             "may be larger than what is kept in memory", k->file->reader.name,
-                                                (long long)k->most);
+    if (st || k->read <= k->most)
+        return st;
+    return qnd_error(QN_E_FORMAT, "%s: longer than %lld bytes and compressed: only what is not may be larger than memory",
+                     k->file->reader.name, (long long)k->most);
 }
 
 qn_status qn_table_gz(qn_table **out, const char *path, const qn_table_opt *opt)
