@@ -360,6 +360,36 @@ done:
     return st;
 }
 
+/* One that is not kept: rows by a cursor, and samples by two lists of rows. */
+static qn_status try_rows(qn_context *ctx)
+{
+    static const int64_t row[] = {30, 2, 17};
+    const qn_table_opt opt = {.context = ctx, .keep_bytes = 1};
+    qn_dataset *ds = NULL;
+    qn_table *t = NULL;
+    qn_prep *p = NULL;
+    FILE *f = fopen(path, "w");
+    char said[400];
+    float x[2];
+    size_t n;
+    qn_status st;
+
+    for (int i = 0; f && i < 40; i++)
+        fprintf(f, "%d,%d\n", i, i % 7);
+    if (f)
+        fclose(f);
+    if ((st = qn_table_read(&t, path, &opt)) || (st = qn_table_report(t, said, sizeof(said), &n)) ||
+        (st = qn_prep_table(&p, t, row, 3, NULL)) ||
+        (st = qn_dataset_table(&ds, t, p, &(qn_dataset_table_opt){.row = row, .rows = 3})))
+        goto done;
+    st = qn_dataset_read(ds, &(int64_t){1}, 1, (void *const[]){x});
+done:
+    qn_dataset_close(&ds);
+    qn_prep_release(&p);
+    qn_table_destroy(&t);
+    return st;
+}
+
 static qn_status try_arff(qn_context *ctx)
 {
     struct bytes b = {TEXT("@relation r\n@attribute a numeric\n@attribute 'b c' {x,\"y z\"}\n@data\n1,x\n?,'y z'\n"), 0};
@@ -452,7 +482,7 @@ static const struct attempt attempts[] = {
     {"no memory: tokens", try_tokens, 30}, {"no memory: parts", try_parts, 10},
     {"no memory: text", try_text, 4}, {"no memory: sound", try_sound, 12},
     {"no memory: preparations", try_prep, 15}, {"no memory: a table", try_table, 40},
-    {"no memory: ARFF", try_arff, 10}, {"no memory: events", try_events, 40},
+    {"no memory: a table in its file", try_rows, 20}, {"no memory: ARFF", try_arff, 10}, {"no memory: events", try_events, 40},
     {"no memory: parts by class, kept", try_divide, 12},
 };
 

@@ -177,6 +177,7 @@ static void csv(void)
     static const char text[] = "a,b\n1,2\n3,1\n";
     qn_dataset_opt opt = {.csv = {.label_dtype = QN_I32}};
     qn_dataset *ds = NULL;
+    qn_table *t = NULL;
     char name[256];
 
     write_file("t.csv", text, sizeof(text) - 1);
@@ -188,6 +189,15 @@ static void csv(void)
         CHECK_INT(qn_dataset_field(ds, 1)->dtype, QN_I32);
         qn_dataset_close(&ds);
     }
+    /* Rows of what is compressed cannot be read again: it is kept, or refused. */
+    CHECK_OK(qn_table_gz(&t, in_dir("t.csv"), &(qn_table_opt){.keep_bytes = 5}));
+    CHECK(qn_table_rows(t) == 2 && !qn_table_line(t, 0));
+    qn_table_destroy(&t);
+    CHECK_STATUS(qn_table_gz(&t, in_dir("t.csv.gz"), &(qn_table_opt){.keep_bytes = 5}), QN_E_FORMAT,
+                 "t.csv.gz: longer than 5 bytes and compressed");
+    CHECK_OK(qn_table_gz(&t, in_dir("t.csv.gz"), NULL));
+    CHECK_INT(qn_table_line(t, 1), 3);
+    qn_table_destroy(&t);
 }
 
 static unsigned char good[16 + 784 * 20], packed[100000];
