@@ -11,6 +11,7 @@
  * Grid: QN_L0 work-items side by side on the channels; 1; blocks of rows_each rows (n, row of the phase), times phases.
  * Build parameters: QN_DTYPE, QN_V, QN_PX; QN_BIAS, QN_RESIDUAL 0 or 1; QN_ACT, QN_ACT_GRAD see common/act.clh. */
 #include "common/types.clh"
+#include "common/narrow.clh"
 #include "common/vec.clh"
 
 #if !defined(QN_PX)
@@ -22,14 +23,14 @@
 #include "common/act.clh"
 #include "conv/phase.clh"
 
-__kernel __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_depthwise)(
+__kernel QN_NARROW __attribute__((reqd_work_group_size(QN_L0, QN_L1, QN_L2))) void QN_NAME(conv2d_depthwise)(
     __global const QN_T *restrict x, long x0, __global const QN_T *restrict w, long w0, __global QN_T *restrict y,
     long y0, __global const QN_T *restrict bias, long bias0, __global const QN_T *restrict residual, long residual0,
     __global const QN_T *restrict aux, long aux0, int N, int H, int W, int C, int P, int Q, int R, int S, int stride_h,
     int stride_w, int dilation_h, int dilation_w, int top, int left, int step_h, int step_w, int backward,
     int rows_each, int blocks, float alpha)
 {
-    const int phase = (int)get_global_id(2) / blocks, block = (int)get_global_id(2) % blocks;
+    const int phase = (int)QN_BLOCK(2, 1) / blocks, block = (int)QN_BLOCK(2, 1) % blocks;
     const int part_h = backward ? stride_h : 1, part_w = backward ? stride_w : 1; /* phases */
     const int phase_h = phase / part_w, phase_w = phase % part_w;
     const int rows = (P - phase_h + part_h - 1) / part_h, columns = (Q - phase_w + part_w - 1) / part_w;

@@ -144,6 +144,7 @@ void QN_NAME(gru_before_grad)(__global const QN_T *restrict dy, long dy0, __glob
                     QN_VF sum[QN_MR][QN_J];
 
                     QN_TILE(sum, from, phase == 1 ? lda : U, share.rows - row, by, phase == 2 ? U : pass ? 2 * U : 0);
+                    QN_TILE_KEEP(sum);
 #if QN_GPU
 #pragma unroll
 #else
@@ -161,9 +162,9 @@ void QN_NAME(gru_before_grad)(__global const QN_T *restrict dy, long dy0, __glob
                             if (r >= share.rows || u >= U)
                                 continue;
                             if (phase == 1)
-                                QN_NAME(units)(&p, pass, r, u, sum[i][j]);
+                                QN_NAME(units)(&p, pass, r, u, QN_TILE_SUM(sum, i, j));
                             else
-                                QN_NAME(resets)(&p, pass, r, u, sum[i][j]);
+                                QN_NAME(resets)(&p, pass, r, u, QN_TILE_SUM(sum, i, j));
                         }
                 }
     }

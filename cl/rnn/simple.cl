@@ -74,6 +74,7 @@ void QN_NAME(simple)(__global const QN_T *x, long x0, __global const float *rest
                 QN_VF sum[QN_MR][QN_J];
 
                 QN_TILE(sum, a + row * wide, wide, share.rows - row, w + w0 + (long)strip * U * (QN_J * QN_B), U);
+                QN_TILE_KEEP(sum);
 #if QN_GPU
 #pragma unroll
 #else
@@ -89,7 +90,7 @@ void QN_NAME(simple)(__global const QN_T *x, long x0, __global const float *rest
                         const int u = (strip * QN_J + j) * QN_B + QN_LANE;
 
                         if (row + QN_ITEM_ROW + i < share.rows && u < U)
-                            QN_NAME(units)(&p, s, row + QN_ITEM_ROW + i, u, sum[i][j]);
+                            QN_NAME(units)(&p, s, row + QN_ITEM_ROW + i, u, QN_TILE_SUM(sum, i, j));
                     }
             }
     }

@@ -94,6 +94,7 @@ void QN_NAME(simple_grad)(__global const QN_T *restrict dy, long dy0, __global c
 
                 QN_TILE(sum, a + row * lda, lda, share.rows - row, w + w0 + strip * lda * (QN_J * QN_B),
                         pass ? U : 0);
+                QN_TILE_KEEP(sum);
 #if QN_GPU
 #pragma unroll
 #else
@@ -109,7 +110,7 @@ void QN_NAME(simple_grad)(__global const QN_T *restrict dy, long dy0, __global c
                         const int u = (strip * QN_J + j) * QN_B + QN_LANE;
 
                         if (row + QN_ITEM_ROW + i < share.rows && u < U)
-                            QN_NAME(units)(&p, pass, row + QN_ITEM_ROW + i, u, sum[i][j]);
+                            QN_NAME(units)(&p, pass, row + QN_ITEM_ROW + i, u, QN_TILE_SUM(sum, i, j));
                     }
             }
     }

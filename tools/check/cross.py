@@ -219,7 +219,8 @@ def intel(chip, register_bytes):
 # threads are, where that can be asked for.
 DEVICES = {"CPU": None, "AMD": "256:65536:60", "NVIDIA": "1024:49152:108", "dg2": "1024:65536:512:8",
            "pvc": "1024:131072:448:16"}
-FEW_TESTS = {d: ["attention"] for d in ("dg2", "pvc")}  # ocloc takes half a second a kernel
+# What dg2 and pvc are asked for beside bench, since ocloc takes half a second a kernel.
+FEW_TESTS = {d: ["attention", "conv2d", "rnn", "rnn_grad"] for d in ("dg2", "pvc")}
 
 XMX = "cl_intel_subgroup_matrix_multiply_accumulate"  # declares its functions
 SUBGROUPS = "SPIR-V 1.2 with sub-groups"

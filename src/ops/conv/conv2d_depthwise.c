@@ -4,6 +4,7 @@
 #include "ops/conv/conv.h"
 
 #define PIXELS        8     /* of a tile */
+#define SIMD_PIXELS   4     /* where addresses take registers too: see cl/common/narrow.clh */
 #define ITEM_PRODUCTS 65536 /* what a work-item of a CPU does at least */
 #define GROUP_ITEMS   64    /* of a GPU */
 #define SUM_ITEMS     64
@@ -62,7 +63,9 @@ static void emit(const struct qni_problem *p, struct qni_recorder *r)
     blocks = qni_ceil_div(rows, rows_each);
     qni_define(r, l, "QN_DTYPE", p->out[0].dtype);
     qni_define(r, l, "QN_V", v);
-    qni_define(r, l, "QN_PX", PIXELS);
+    qni_define(r, l, "QN_PX", !cpu && p->caps->simd ? SIMD_PIXELS : PIXELS);
+    if (!cpu)
+        qni_define_simd(r, l, p->caps);
     qni_conv_define_epilogue(p, r, l);
     qni_in(r, l, 0, p->in[0].dtype);
     qni_in(r, l, 1, p->in[1].dtype);
