@@ -116,23 +116,28 @@ static qn_status find_limit(qn_device *dev)
     return QN_OK;
 }
 
-/* What operands may be rounded to: by the context's option or $QUERN_MATMUL. */
-static qn_status find_matmul(qn_device *dev)
+bool qni_matmul_read(qn_matmul *out, const char *text)
 {
     static const char *const names[] = {
         [QN_MATMUL_F32] = "f32", [QN_MATMUL_TF32] = "tf32", [QN_MATMUL_BF16] = "bf16", [QN_MATMUL_F16] = "f16" };
+
+    for (size_t i = 0; i < QNI_COUNT(names); i++)
+        if (!strcmp(text, names[i])) {
+            *out = (qn_matmul)i;
+            return true;
+        }
+    return false;
+}
+
+/* What operands may be rounded to: by the context's option or $QUERN_MATMUL. */
+static qn_status find_matmul(qn_device *dev)
+{
     const char *text = qni_env(dev->ctx, "QUERN_MATMUL");
-    size_t i = 0;
 
     dev->caps.matmul = dev->ctx->opt.matmul;
-    if (dev->caps.matmul || !text)
-        return QN_OK;
-    while (i < QNI_COUNT(names) && strcmp(text, names[i]) != 0)
-        i++;
-    if (i == QNI_COUNT(names))
-        return qni_error(QN_E_ARG, "QUERN_MATMUL is '%s', expected f32, tf32, bf16 or f16", text);
-    dev->caps.matmul = (qn_matmul)i;
-    return QN_OK;
+    return dev->caps.matmul || !text || qni_matmul_read(&dev->caps.matmul, text)
+               ? QN_OK
+               : qni_error(QN_E_ARG, "QUERN_MATMUL is '%s', expected f32, tf32, bf16 or f16", text);
 }
 
 /* Choose a device; one that was never tested is tested first where that is wanted, and may then be another. */

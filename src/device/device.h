@@ -274,6 +274,8 @@ struct qn_device {
     atomic_bool lost;
 };
 
+/* What operands may be rounded to, by its name; false: that is none. */
+bool qni_matmul_read(qn_matmul *out, const char *text);
 /* As qn_device_open(), with .profiling whatever $QUERN_PROFILE says. */
 qn_status qni_device_open_measuring(qn_device **out, qn_context *ctx, const char *select);
 qn_device *qni_device_retain(qn_device *dev);

@@ -2,6 +2,7 @@
  *
  * What the lives of tests/fault/life.c and stepper.c do not do: every host allocation fails once, and of the driver's calls
  * every one or some hundreds. An error each time, nothing lost, and the next try works. */
+#include "failing.h"
 #include "layer.h"
 #include "model/model.h"
 #include "program/program.h"
@@ -22,29 +23,7 @@ enum { T = 3, V = 4, SAMPLES = 6, MOST = 3000, POINTS = 120 };
 static const struct layer *layer;
 static const char *reason;
 
-static atomic_long countdown, blocks;
 static char folder[64];
-
-static void *failing_realloc(void *user, void *p, size_t bytes)
-{
-    void *q = atomic_fetch_sub(&countdown, 1) > 0 ? realloc(p, bytes) : NULL;
-
-    (void)user;
-    blocks += q && !p;
-    return q;
-}
-
-static void *failing_alloc(void *user, size_t bytes)
-{
-    return failing_realloc(user, NULL, bytes);
-}
-
-static void counting_free(void *user, void *p)
-{
-    (void)user;
-    blocks -= p != NULL;
-    free(p);
-}
 
 /* ---- level 1 and tensors ---- */
 
@@ -299,7 +278,7 @@ static void memory(const void *arg)
     qn_context *ctx = NULL;
     qn_device *dev = NULL;
     qn_status st = QN_E_HOST_MEMORY;
-    long before;
+    int before;
     int n;
 
     if (begin(&ctx, &dev)) {
@@ -310,7 +289,7 @@ static void memory(const void *arg)
             st = a->f(dev);
             countdown = 1 << 20;
             if (blocks > before)
-                test_fail(__FILE__, __LINE__, "%ld blocks are left after allocation %d failed", (long)blocks - before, n);
+                test_fail(__FILE__, __LINE__, "%d blocks are left after allocation %d failed", blocks - before, n);
             if (st)
                 CHECK_STATUS(st, QN_E_HOST_MEMORY, "memory");
         }
@@ -328,7 +307,7 @@ static void driver(const void *arg)
     qn_context *ctx = NULL;
     qn_device *dev = NULL;
     int64_t count, failed = 0;
-    long before;
+    int before;
 
     if (!layer) {
         test_skip("%s", reason);
@@ -350,7 +329,7 @@ static void driver(const void *arg)
             if (st && (!*qn_last_error() || strchr(qn_last_error(), '\n')))
                 test_fail(__FILE__, __LINE__, "call %lld: %s, and no line that says why", (long long)at, qn_status_name(st));
             if (blocks > before)
-                test_fail(__FILE__, __LINE__, "%ld blocks are left after call %lld of %lld failed", (long)blocks - before,
+                test_fail(__FILE__, __LINE__, "%d blocks are left after call %lld of %lld failed", blocks - before,
                           (long long)at, (long long)count);
         }
         layer->reset();

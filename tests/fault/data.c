@@ -10,51 +10,14 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "io/safetensors.h"
+#include "bytes.h"
+#include "failing.h"
 #include "test.h"
 
 #include <quern/data_events.h>
 #include <quern/data_table.h>
 
-static atomic_int countdown, blocks;
 static char path[64];
-
-static void *failing_realloc(void *user, void *p, size_t bytes)
-{
-    void *q = atomic_fetch_sub(&countdown, 1) > 0 ? realloc(p, bytes) : NULL;
-
-    (void)user;
-    if (q && !p)
-        atomic_fetch_add(&blocks, 1);
-    return q;
-}
-
-static void *failing_alloc(void *user, size_t bytes)
-{
-    return failing_realloc(user, NULL, bytes);
-}
-
-static void counting_free(void *user, void *p)
-{
-    (void)user;
-    if (p)
-        atomic_fetch_sub(&blocks, 1);
-    free(p);
-}
-
-struct bytes {
-    const char *data;
-    size_t bytes, at;
-};
-
-static qn_status give(void *user, void *to, size_t bytes, size_t *got)
-{
-    struct bytes *b = user;
-
-    *got = QNI_MIN(bytes, b->bytes - b->at);
-    memcpy(to, b->data + b->at, *got);
-    b->at += *got;
-    return QN_OK;
-}
 
 #define TEXT(s) s, sizeof(s) - 1
 

@@ -7,33 +7,11 @@
 
 #include <quern/data_files.h>
 
+#include "failing.h"
 #include "test.h"
 
 #define MEDIA TEST_SOURCE_DIR "/tests/fixtures/media/"
 #define GZIP  TEST_SOURCE_DIR "/tests/fuzz/corpus/gz/"
-
-static int countdown, blocks;
-
-static void *failing_realloc(void *user, void *p, size_t bytes)
-{
-    void *q = countdown-- > 0 ? realloc(p, bytes) : NULL;
-
-    (void)user;
-    blocks += q && !p;
-    return q;
-}
-
-static void *failing_alloc(void *user, size_t bytes)
-{
-    return failing_realloc(user, NULL, bytes);
-}
-
-static void counting_free(void *user, void *p)
-{
-    (void)user;
-    blocks -= p != NULL;
-    free(p);
-}
 
 static qn_status try_image(qn_context *ctx, const char *path)
 {

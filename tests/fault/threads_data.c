@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "data/data.h"
 #include "test.h"
 
@@ -256,21 +257,6 @@ static void use_all(struct got *g)
 
 static const char table[] = "size,colour\n1,red\n2,blue\n,red\n4,green\n5,\n";
 static const char events[] = "user,item,time\n1,i1,1\n1,i2,2\n2,i3,1\n1,i3,3\n2,i1,2\n";
-
-struct bytes {
-    const char *data;
-    size_t bytes, at;
-};
-
-static qn_status give(void *user, void *to, size_t bytes, size_t *got)
-{
-    struct bytes *b = user;
-
-    *got = QNI_MIN(bytes, b->bytes - b->at);
-    memcpy(to, b->data + b->at, *got);
-    b->at += *got;
-    return QN_OK;
-}
 
 static qn_status open_datasets(void)
 {

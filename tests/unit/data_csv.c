@@ -4,23 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bytes.h"
 #include "data/data.h"
 #include "test.h"
-
-struct bytes {
-    const char *data;
-    size_t bytes, at;
-};
-
-static qn_status give(void *user, void *to, size_t bytes, size_t *got)
-{
-    struct bytes *b = user;
-
-    *got = QNI_MIN(bytes, b->bytes - b->at);
-    memcpy(to, b->data + b->at, *got);
-    b->at += *got;
-    return QN_OK;
-}
 
 static qn_status read_csv(qn_dataset **out, const char *text, size_t n, const qn_csv_opt *opt)
 {

@@ -1,23 +1,9 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "bytes.h"
 #include "data/data.h"
 #include "test.h"
-
-struct bytes {
-    const char *data;
-    size_t bytes, at;
-};
-
-static qn_status give(void *user, void *to, size_t bytes, size_t *got)
-{
-    struct bytes *b = user;
-
-    *got = QNI_MIN(bytes, b->bytes - b->at);
-    memcpy(to, b->data + b->at, *got);
-    b->at += *got;
-    return QN_OK;
-}
 
 #define TEXT(s) s, sizeof(s) - 1
 

@@ -194,7 +194,7 @@ static int run(int argc, char **argv)
             return usage_error(&usage, "there is no workload %s", argv[i]);
     if (b.runs < 0 || b.batch < 0 || b.batch > 1 << 20 || !(b.seconds >= 0.0) || steps < 0)
         return usage_error(&usage, "a number is out of range");
-    if (!read_matmul(&b.matmul, matmul))
+    if (matmul && !qni_matmul_read(&b.matmul, matmul))
         return usage_error(&usage, "--matmul is %s, expected f32, tf32, bf16 or f16", matmul);
     if (b.profile)
         setenv("QUERN_PROFILE", "1", 1);

@@ -39,20 +39,6 @@ qn_status open_rounding_device(qn_context **ctx, qn_device **dev, const char *se
     return st ? st : qn_device_open(dev, *ctx, select);
 }
 
-bool read_matmul(qn_matmul *out, const char *text)
-{
-    static const char *const names[] = {
-        [QN_MATMUL_F32] = "f32", [QN_MATMUL_TF32] = "tf32", [QN_MATMUL_BF16] = "bf16", [QN_MATMUL_F16] = "f16" };
-
-    *out = QN_MATMUL_F32;
-    for (size_t i = 0; text && i < sizeof(names) / sizeof(names[0]); i++)
-        if (!strcmp(text, names[i])) {
-            *out = (qn_matmul)i;
-            return true;
-        }
-    return !text;
-}
-
 static const char environment[] =
     "  QUERN_DEVICE   the device to use: P:D, N, cpu, gpu, a part of its name, or an expression (see quern devices)\n"
     "  QUERN_DATA     where data sets are sought\n"

@@ -37,8 +37,6 @@ int report(const char *command, qn_status status);
 qn_status open_device(qn_context **ctx, qn_device **dev, const char *select);
 /* The same, where operands may be rounded. */
 qn_status open_rounding_device(qn_context **ctx, qn_device **dev, const char *select, qn_matmul matmul);
-/* What operands may be rounded to, by its name; F32 for NULL. */
-bool read_matmul(qn_matmul *out, const char *text);
 
 /* ---- options.c ---- */
 

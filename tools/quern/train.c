@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "device/device.h"
 #include "page.h"
 
 struct job {
@@ -426,7 +427,7 @@ static int run(int argc, char **argv)
         return usage_error(&usage, "unexpected argument %s", argv[2]);
     job.model = argc > 1 ? argv[1] : NULL;
     job.task = tasks_find(job.model);
-    if (!read_matmul(&job.matmul, matmul))
+    if (matmul && !qni_matmul_read(&job.matmul, matmul))
         return usage_error(&usage, "--matmul is %s, expected f32, tf32, bf16 or f16", matmul);
     if ((code = check(&usage, &job)))
         return code;
