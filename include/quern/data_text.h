@@ -71,6 +71,17 @@ QN_API void qn_tokenizer_destroy(qn_tokenizer **tokenizer);
  */
 QN_API qn_status qn_tokenizer_fit(qn_tokenizer *tokenizer, const char *const *text, int64_t texts);
 
+/** Texts that are not in memory at once. */
+typedef struct qn_text_source {
+    int64_t texts; /**< 0 or more */
+    /** The i-th text, lent until the next call; asked for in their order, each once. */
+    qn_status (*text)(void *user, int64_t i, const char **text);
+    void *user;    /**< handed to it */
+} qn_text_source;
+
+/** As qn_tokenizer_fit(), from texts that are asked for one at a time. A failure of source->text is returned. */
+QN_API qn_status qn_tokenizer_fit_from(qn_tokenizer *tokenizer, const qn_text_source *source);
+
 /** One more than the largest number that is given, as an embedding wants it; 0 for NULL. Threads: any, when none fits. */
 QN_API int64_t qn_tokenizer_size(const qn_tokenizer *tokenizer);
 
@@ -235,11 +246,12 @@ typedef struct qn_lines {
 typedef struct qn_lines_opt {
     qn_context *context;   /**< retained; NULL: a default one */
     const char *encoding;  /**< of the file, as iconv names it ("ISO-8859-1", "GB18030"); NULL: "UTF-8" */
-    int64_t max_bytes;     /**< longest text accepted; 0: 2^30 */
+    int64_t max_bytes;     /**< longest text accepted; 0: 2^30, of a qn_line_file any */
+    int64_t keep_bytes;    /**< of a qn_line_file: an eighth of it is what the places of lines take at most; 0: 2^27 */
     /** Is told about a line that is not in the encoding or has a zero, in a line, and that line is empty. NULL: an error. */
     void (*bad)(void *user, const char *line);
     void *user;            /**< handed to it */
-    uintptr_t reserved[2]; /**< must be zero */
+    uintptr_t reserved[1]; /**< must be zero */
 } qn_lines_opt;
 
 /**
@@ -265,6 +277,49 @@ QN_API qn_status qn_lines_read_from(qn_lines **out, const qn_reader *text, const
 
 /** Give lines up and clear the pointer; accepts NULL and a pointer to NULL. */
 QN_API void qn_lines_destroy(qn_lines **lines);
+
+/** A text's lines that are read again whenever they are wanted: for texts that are larger than memory. */
+typedef struct qn_line_file qn_line_file;
+
+/**
+ * Find a text's lines, which are those of qn_lines_read() but may have 2^24 bytes at most. The file must stay as it is: where
+ * its size or time says that it did not, reading is QN_E_IO.
+ *
+ * @param out   receives it; the caller owns it; NULL on failure
+ * @param path  a file that is not compressed
+ * @param opt   NULL for the defaults
+ *
+ * @retval QN_E_ARG          a pointer is NULL or an option is out of range
+ * @retval QN_E_IO           the file cannot be opened or read, or is no regular file
+ * @retval QN_E_FORMAT       not UTF-8, a zero in it, or too long; the message says where
+ * @retval QN_E_UNSUPPORTED  another encoding than UTF-8
+ * @retval QN_E_HOST_MEMORY  out of memory
+ *
+ * Threads: any.
+ */
+QN_API qn_status qn_line_file_open(qn_line_file **out, const char *path, const qn_lines_opt *opt);
+
+/** Number of lines; 0 for NULL. Threads: any. */
+QN_API int64_t qn_line_file_lines(const qn_line_file *file);
+
+/**
+ * Read a line; one after another is fastest.
+ *
+ * @param file  borrowed
+ * @param line  0 to qn_line_file_lines() - 1
+ * @param use   given the line, empty where opt->bad was told about it; lent during the call, and may be changed
+ * @param user  handed to it
+ *
+ * @retval QN_E_ARG  a pointer is NULL or there is no such line
+ * @retval QN_E_IO   the file cannot be read, or is not as it was
+ * @retval others    what use returned
+ *
+ * Threads: any, at the same time.
+ */
+QN_API qn_status qn_line_file_read(const qn_line_file *file, int64_t line, qn_status (*use)(void *user, char *text), void *user);
+
+/** Give it up and clear the pointer; accepts NULL and a pointer to NULL. Threads: any, when no thread reads. */
+QN_API void qn_line_file_close(qn_line_file **file);
 
 QN_END_DECLS
 

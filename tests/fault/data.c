@@ -353,6 +353,32 @@ done:
     return st;
 }
 
+static qn_status is_line(void *user, char *text)
+{
+    ++*(int *)user;
+    return text[0] == 'a' ? QN_OK : QN_E_INTERNAL;
+}
+
+static qn_status try_line_file(qn_context *ctx)
+{
+    qn_line_file *lines = NULL;
+    FILE *f = fopen(path, "w");
+    int seen = 0;
+    qn_status st;
+
+    for (int i = 0; f && i < 40; i++)
+        fprintf(f, "a line that has so many bytes that some of them make a block of their own in the file: %d\n", i);
+    if (f)
+        fclose(f);
+    if ((st = qn_line_file_open(&lines, path, &(qn_lines_opt){.context = ctx})))
+        return st;
+    for (int64_t i = 40; i-- > 0 && !st;)
+        st = qn_line_file_read(lines, i, is_line, &seen);
+    CHECK(st || seen == 40);
+    qn_line_file_close(&lines);
+    return st;
+}
+
 static qn_status try_arff(qn_context *ctx)
 {
     struct bytes b = {TEXT("@relation r\n@attribute a numeric\n@attribute 'b c' {x,\"y z\"}\n@data\n1,x\n?,'y z'\n"), 0};
@@ -445,7 +471,8 @@ static const struct attempt attempts[] = {
     {"no memory: tokens", try_tokens, 30}, {"no memory: parts", try_parts, 10},
     {"no memory: text", try_text, 4}, {"no memory: sound", try_sound, 12},
     {"no memory: preparations", try_prep, 15}, {"no memory: a table", try_table, 40},
-    {"no memory: a table in its file", try_rows, 20}, {"no memory: ARFF", try_arff, 10}, {"no memory: events", try_events, 40},
+    {"no memory: a table in its file", try_rows, 20},
+    {"no memory: lines in their file", try_line_file, 6}, {"no memory: ARFF", try_arff, 10}, {"no memory: events", try_events, 40},
     {"no memory: parts by class, kept", try_divide, 12},
 };
 

@@ -1,6 +1,6 @@
 /* Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
  *
- * A byte that chooses an encoding, then a text. */
+ * A byte that chooses an encoding, then a text; one in UTF-8 also from a file. */
 #include <string.h>
 
 #include <quern/data_text.h>
@@ -11,6 +11,30 @@ static void told(void *user, const char *line)
 {
     fuzz_check(*line && !strchr(line, '\n'), "told about nothing, or in more than a line");
     ++*(int64_t *)user;
+}
+
+static qn_status is_line(void *user, char *text)
+{
+    fuzz_check(!strcmp(text, user), "another line in the file");
+    return QN_OK;
+}
+
+/* The same lines where they are read again from a file. */
+static void compare(qn_status st, const qn_lines *lines, const uint8_t *data, size_t bytes)
+{
+    int64_t bad = 0;
+    const qn_lines_opt opt = {.context = fuzz_context(), .max_bytes = 1 << 16, .keep_bytes = 1,
+                              .bad = data[0] & 4 ? told : NULL, .user = &bad};
+    qn_line_file *file = NULL;
+
+    fuzz_check(qn_line_file_open(&file, fuzz_file(data + 1, bytes - 1), &opt) == st, "not the same fault in the file");
+    fuzz_check(st || qn_line_file_lines(file) == lines->lines, "as many lines");
+    for (int64_t i = 0; !st && i < 2 * lines->lines; i++) { /* forwards, then backwards */
+        const int64_t line = i < lines->lines ? i : 2 * lines->lines - 1 - i;
+
+        fuzz_check(qn_line_file_read(file, line, is_line, lines->line[line]) == QN_OK, "a line cannot be read again");
+    }
+    qn_line_file_close(&file);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -35,6 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     for (int64_t i = 0; lines && i < lines->lines; i++)
         fuzz_check(!strpbrk(lines->line[i], "\r\n"), "a line with an end in it");
     fuzz_check(bad <= (lines ? lines->lines : 0) || st, "more faults than lines");
+    if (data[0] % 4 == 1)
+        compare(st, lines, data, bytes);
     qn_lines_destroy(&lines);
     return 0;
 }

@@ -204,6 +204,14 @@ static void bad_sentences(void)
     refused("train text --data lines:%/latin.txt", "QN_E_FORMAT", "latin.txt: byte 3 is not UTF-8");
     refused("train text --data lines:%/latin.txt --encoding KLINGON", "QN_E_UNSUPPORTED", "KLINGON");
     refused("train text --data lines:=%/one.txt", "QN_E_ARG", "CLASS=FILE");
+    /* The same of files that are not kept. */
+    refused("train text --data lines:%/blank.txt --keep 0", "QN_E_FORMAT", "blank.txt:3: there is no sentence");
+    refused("train text --data lines:%/plain.txt --keep 0", "QN_E_FORMAT", "plain.txt:2: expected a sentence, a TAB and a class");
+    refused("train text --data lines:%/alone.txt --keep 0", "QN_E_FORMAT", "alone.txt:1: there is no sentence");
+    refused("train text --data lines:%/one.txt --keep 0", "QN_E_FORMAT", "one class");
+    refused("train text --data lines:%/latin.txt --keep 0", "QN_E_FORMAT", "latin.txt: byte 3 is not UTF-8");
+    refused("train text --data lines:%/latin.txt --encoding KLINGON --keep 0", "QN_E_UNSUPPORTED", "KLINGON");
+    refused("train text --data lines:=%/one.txt --keep 0", "QN_E_ARG", "CLASS=FILE");
     refused("train text --data digits", "QN_E_SHAPE", "lines:FILE");
     refused("train mlp --data lines:" DATA "/sentences/yelp.tsv", "QN_E_SHAPE", "use text");
     copy("%/sound.txt", MEDIA "/mono.wav", 1 << 16);
@@ -321,6 +329,8 @@ static void sentences(void)
     same_result("train text-cnn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --epochs 20 --batch 16 --lr 0.005 --json "
                 "--save %/a.qn", 20, "evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --batch 16 --json");
     CHECK(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --json", 0, "accuracy") > 0.5);
+    CHECK(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --json", 0, "loss") ==
+          result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --keep 0 --json", 0, "loss"));
     CHECK_INT(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --json", 0, "samples"), 200);
     CHECK(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --json", 0, "accuracy") > 0.9);
     CHECK_INT(result("evaluate %/a.qn --data lines:" DATA "/sentences/yelp.tsv --split 0.1 --json", 0, "samples"), 20);

@@ -9,6 +9,7 @@
 #include "data/loader.h"
 #include "harness/test.h"
 #include <quern/data_table.h>
+#include <quern/data_text.h>
 
 #define ROWS 3000
 
@@ -317,12 +318,138 @@ static void changes(void)
     }
 }
 
-/* Four MiB in a fraction of that, with a file whose rows are short: the worst for what is kept about them. */
+/* ---- lines ---- */
+
+static void write_lines(bool faults)
+{
+    static const char *const ends[] = {"\n", "\r\n", "\r", "\n\n"};
+    FILE *f;
+
+    begin_file(&f);
+    fputs("\xef\xbb\xbf", f);
+    for (int i = 0; i < ROWS; i++) {
+        fprintf(f, "line %d \xe4\xb8\xad%.*s%s", i, i % 60, "of some words and of no great length at all, as they are here", "");
+        if (faults && i % 91 == 6)
+            fputs(i % 2 ? "\xff\xfe" : "\xe4", f);
+        if (i + 1 < ROWS)
+            fputs(ends[i * 5 % 4], f);
+    }
+    fclose(f);
+}
+
+struct expected {
+    const char *text;
+    int seen;
+};
+
+static qn_status is_expected(void *user, char *text)
+{
+    struct expected *e = user;
+
+    CHECK_STR(text, e->text);
+    e->seen++;
+    text[0] = 'x'; /* which nobody else sees */
+    return text[1] == 'z' ? QN_E_CANCELLED : QN_OK;
+}
+
+static void same_lines(const qn_lines *kept, const qn_line_file *read)
+{
+    struct expected e = {0};
+
+    CHECK_INT(qn_line_file_lines(read), kept->lines);
+    for (int64_t i = 0; i < 3 * kept->lines && !test_failed(); i++) {
+        const int64_t line = i < kept->lines ? i : i < 2 * kept->lines ? 2 * kept->lines - 1 - i : test_integer(kept->lines);
+
+        e.text = kept->line[line];
+        CHECK_OK(qn_line_file_read(read, line, is_expected, &e));
+    }
+    CHECK_INT(e.seen, 3 * kept->lines);
+    CHECK_STATUS(qn_line_file_read(read, kept->lines, is_expected, &e), QN_E_ARG, "row");
+}
+
+static void lines(void)
+{
+    qn_line_file *read = NULL;
+    qn_lines *kept = NULL;
+    char said[256];
+
+    for (int faults = 0; faults < 2; faults++) {
+        struct told told[2] = {{0, 1}, {0, 1}};
+
+        write_lines(faults);
+        CHECK_OK(qn_lines_read(&kept, path, &(qn_lines_opt){.bad = faults ? tell : NULL, .user = &told[0]}));
+        CHECK_OK(qn_line_file_open(&read, path, &(qn_lines_opt){.keep_bytes = 1, .bad = faults ? tell : NULL, .user = &told[1]}));
+        CHECK(told[0].lines == told[1].lines && told[0].hash == told[1].hash && faults == (told[0].lines > 0));
+        if (!test_failed())
+            same_lines(kept, read);
+        qn_lines_destroy(&kept);
+        if (!faults) {
+            qn_line_file_close(&read);
+            unlink(path);
+        }
+    }
+    CHECK_STATUS(qn_lines_read(&kept, path, NULL), QN_E_FORMAT, "is not UTF-8");
+    snprintf(said, sizeof(said), "%s", qn_last_error());
+    qn_line_file_close(&read);
+    CHECK_STATUS(qn_line_file_open(&read, path, NULL), QN_E_FORMAT, said);
+    CHECK_STATUS(qn_line_file_open(&read, path, &(qn_lines_opt){.encoding = "UTF-16"}), QN_E_UNSUPPORTED, "convert it from UTF-16");
+    CHECK_STATUS(qn_line_file_open(&read, path, &(qn_lines_opt){.keep_bytes = -1}), QN_E_ARG, "negative");
+    CHECK_STATUS(qn_line_file_open(&read, "/nowhere/at/all", NULL), QN_E_IO, "/nowhere/at/all");
+    CHECK_STATUS(qn_line_file_read(NULL, 0, is_expected, NULL), QN_E_ARG, "NULL");
+    CHECK(qn_line_file_lines(NULL) == 0 && !read);
+    unlink(path);
+}
+
+static qn_status give_text(void *user, int64_t i, const char **text)
+{
+    static char one[64]; /* lent until the next */
+
+    if (i == *(int64_t *)user)
+        return qn_error_set(QN_E_CANCELLED, "enough");
+    snprintf(one, sizeof(one), "word%d and word%d of %d", (int)(i % 17), (int)(i * i % 5), (int)(i % 3));
+    *text = one;
+    return QN_OK;
+}
+
+/* Words from texts that come one at a time, and from a list. */
+static void words(void)
+{
+    static char text[200][64], json[2][8192];
+    const char *list[200];
+    qn_text_source source = {.texts = 200, .text = give_text, .user = &(int64_t){-1}};
+
+    for (int kind = 0; kind < 3; kind++) {
+        const qn_tokenizer_opt opt = {.kind = (qn_token_kind)kind, .limit = 400};
+        size_t n;
+
+        for (int i = 0; i < 200; i++) {
+            const char *one;
+
+            CHECK_OK(give_text(source.user, i, &one));
+            list[i] = strcpy(text[i], one);
+        }
+        for (int way = 0; way < 2; way++) {
+            qn_tokenizer *t = NULL;
+
+            CHECK_OK(qn_tokenizer_create(&t, &opt));
+            CHECK_OK(way ? qn_tokenizer_fit_from(t, &source) : qn_tokenizer_fit(t, list, 200));
+            CHECK_OK(qn_tokenizer_to_json(t, json[way], sizeof(json[way]), &n));
+            CHECK(n < sizeof(json[way]));
+            if (kind != QN_TOKENS_PAIRS)
+                CHECK_STATUS(qn_tokenizer_fit_from(t, &(qn_text_source){9, give_text, &(int64_t){4}}), QN_E_CANCELLED, "enough");
+            CHECK_STATUS(qn_tokenizer_fit_from(t, NULL), QN_E_ARG, "NULL");
+            qn_tokenizer_destroy(&t);
+        }
+        CHECK_STR(json[1], json[0]);
+    }
+}
+
+/* Four MB in a fraction of that, with a file whose rows are short: the worst for what is kept about them. */
 static void bounded(void)
 {
-    enum { MANY = 400000, LIMIT = 1 << 20 };
+    enum { MANY = 400000, LIMIT = 220000 }; /* of which 100000 are a bit a row, twice */
     qn_context *ctx = counting_context();
-    const qn_table_opt opt = {.context = ctx, .keep_bytes = LIMIT};
+    const qn_table_opt opt = {.context = ctx, .keep_bytes = 1 << 16};
     const qn_dataset_table_opt label = {.label = 3};
     qn_dataset_table_opt o = label;
     qn_table *t = NULL;
@@ -369,6 +496,8 @@ int main(void)
     test_run("data_stream: tables are what they are in memory", tables);
     test_run("data_stream: faults are said in the same words", faults);
     test_run("data_stream: files that change", changes);
+    test_run("data_stream: lines are what they are in memory", lines);
+    test_run("data_stream: words of texts that are not in memory", words);
     test_run("data_stream: memory is bounded", bounded);
     return test_end();
 }

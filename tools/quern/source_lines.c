@@ -4,20 +4,13 @@
 #include <string.h>
 
 #include "data/loader.h"
-#include "models.h"
-
-#define MOST_FILES 64
-
-/* A sentence as it stands in the file, and its class: both lent. */
-struct sentence {
-    const char *text, *class;
-};
+#include "source_lines.h"
 
 struct sentences {
     struct dataset *d;
     const struct dataset_options *opt;
     char *names;                /* a copy of what --data names, cut in its parts */
-    qn_lines *file[MOST_FILES];
+    qn_lines *file[LINES_MOST_FILES];
     int files;
     struct sentence *at;
     int64_t n, room;
@@ -58,10 +51,8 @@ static char *without_blanks(char *text)
     return text;
 }
 
-/* A line that is not empty; class NULL: it has its own. */
-static qn_status add_line(struct sentences *s, const char *path, int64_t number, char *line, const char *class)
+qn_status lines_cut(struct sentence *out, const qn_prep *known, const char *path, int64_t number, char *line, const char *class)
 {
-    const qn_prep *known = s->opt->model ? qn_model_prep(s->opt->model, QN_FIELD_TARGET, 0) : NULL;
     char *tab = class ? NULL : strrchr(line, '\t');
     int32_t label;
     qn_status st;
@@ -81,23 +72,34 @@ static qn_status add_line(struct sentences *s, const char *path, int64_t number,
         snprintf(why, sizeof(why), "%s", qn_last_error());
         return fail(st, path, number, why);
     }
-    return add(s, line, class);
+    *out = (struct sentence){ line, class };
+    return QN_OK;
 }
 
-/* "FILE" or "CLASS=FILE". */
+qn_status lines_name(char *name, const char **path, const char **class)
+{
+    char *equals = strchr(name, '=');
+
+    *path = equals ? equals + 1 : name;
+    *class = equals ? name : NULL;
+    if (equals)
+        *equals = '\0';
+    return **path && !(*class && !**class) ? QN_OK
+               : qn_error_set(QN_E_ARG, "lines: expected FILE or CLASS=FILE, several with commas between");
+}
+
 static qn_status read_file(struct sentences *s, char *name)
 {
-    char *equals = strchr(name, '='), *path = equals ? equals + 1 : name;
-    const char *class = equals ? name : NULL;
+    const qn_prep *known = s->opt->model ? qn_model_prep(s->opt->model, QN_FIELD_TARGET, 0) : NULL;
+    const char *path, *class;
     const int64_t before = s->n;
+    struct sentence one;
     qn_lines *lines;
     qn_status st;
 
-    if (equals)
-        *equals = '\0';
-    if (!*path || (class && !*class))
-        return qn_error_set(QN_E_ARG, "lines: expected FILE or CLASS=FILE, several with commas between");
-    if (s->files == MOST_FILES)
+    if ((st = lines_name(name, &path, &class)))
+        return st;
+    if (s->files == LINES_MOST_FILES)
         return qn_error_set(QN_E_ARG, "lines: too many files");
     if ((st = qn_lines_read(&lines, path, &(qn_lines_opt){ .context = s->d->ctx, .encoding = s->opt->encoding, .user = s->d,
                                                            .bad = s->opt->skip_bad ? dataset_bad : NULL })))
@@ -106,7 +108,8 @@ static qn_status read_file(struct sentences *s, char *name)
     for (int64_t i = 0; i < lines->lines; i++) {
         if (!lines->line[i][strspn(lines->line[i], " \t")])
             continue;
-        st = add_line(s, path, i + 1, lines->line[i], class);
+        if (!(st = lines_cut(&one, known, path, i + 1, lines->line[i], class)))
+            st = add(s, one.text, one.class);
         if (st == QN_E_FORMAT && s->opt->skip_bad)
             dataset_bad(s->d, qn_last_error());
         else if (st)
@@ -230,6 +233,8 @@ qn_status source_lines(struct dataset *out, const struct task *t, const struct d
 
     if (t ? !t->words : !o->model)
         return qn_error_set(QN_E_SHAPE, "this model reads no sentences: use text, text-cnn or text-transformer");
+    if (lines_are_large(o))
+        return source_large_lines(out, t, o, train);
     if ((st = read_files(&s)) || (split > 0.0 && (st = mix(&s))) || (st = fit(&s, t, dataset_train_samples(s.n, split))) ||
         (st = prepare(&all, &s)))
         goto done;

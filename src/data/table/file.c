@@ -253,6 +253,12 @@ static qn_status read_to(struct qni_row_cursor *c, int64_t row)
 {
     qn_status st;
 
+    while (c->next <= row && c->file->lines) {
+        st = QN_OK;
+        if (!qni_rows_line(&c->in, &st))
+            return st ? st : changed(c->file);
+        c->next++;
+    }
     while (c->next <= row) {
         if ((st = qni_rows_next(&c->in)))
             return st;

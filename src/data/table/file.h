@@ -21,6 +21,7 @@ struct qni_row_file {
     int64_t bytes, changed[2]; /* as it was when it was opened: size, and time of its last change */
     char separator;
     bool arff;
+    bool lines;    /* rows are lines as they are, in.row.data, without cells; else */
     size_t values; /* of a row; lines with more or less of them, or with a zero byte, are no rows */
     int64_t rows;
     struct qni_row_block *block; /* [blocks] at most most_blocks, by offset */

@@ -186,9 +186,14 @@ bool qni_rows_line(struct qni_rows *c, qn_status *st)
 
     c->row.length = 0;
     c->row_line = c->line;
+    c->row_at = c->total - (int64_t)(c->have - c->at);
     while (*st == QN_OK && (ch = peek(c, st)) != END_OF_FILE && !skip_line_end(c, ch, st)) {
-        *st = add_chars(c, &(char){(char)ch}, 1);
-        c->at++;
+        if (ch == c->separator) {
+            *st = add_chars(c, &(char){(char)ch}, 1);
+            c->at++;
+        } else {
+            *st = add_run(c);
+        }
     }
     if (*st == QN_OK)
         *st = add_chars(c, "", 1);

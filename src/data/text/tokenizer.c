@@ -117,19 +117,23 @@ static qn_status count_text(const qn_tokenizer *t, struct qni_words *words, cons
     return st;
 }
 
-qn_status qn_tokenizer_fit(qn_tokenizer *t, const char *const *text, int64_t texts)
+qn_status qn_tokenizer_fit_from(qn_tokenizer *t, const qn_text_source *source)
 {
+    const int64_t texts = source ? source->texts : 0;
     struct qni_words pieces = {.ctx = t ? t->ctx : NULL}, *words;
     qn_status st = QN_OK, sorted;
 
-    if (!t || texts < 0 || (texts && !text))
+    if (!t || texts < 0 || !source || !source->text)
         return qni_error(QN_E_ARG, texts < 0 ? "a negative number of texts" : "the tokenizer or text is NULL");
     if (t->pairs.pairs)
         return qni_error(QN_E_STATE, "pairs were learned already");
     words = t->opt.kind == QN_TOKENS_PAIRS ? &pieces : &t->words;
     for (int64_t i = 0; i < texts && !st; i++) {
-        st = text[i] ? count_text(t, words, text[i]) : qni_error(QN_E_ARG, "it is NULL");
-        if (st)
+        const char *text = NULL;
+
+        if ((st = source->text(source->user, i, &text)))
+            break;
+        if ((st = text ? count_text(t, words, text) : qni_error(QN_E_ARG, "it is NULL")))
             qni_error_prefix("text %lld: ", (long long)i);
     }
     if (t->opt.kind == QN_TOKENS_PAIRS && !st) {
@@ -146,6 +150,19 @@ qn_status qn_tokenizer_fit(qn_tokenizer *t, const char *const *text, int64_t tex
     }
     qni_words_free(&pieces);
     return st;
+}
+
+static qn_status next_of_list(void *user, int64_t i, const char **text)
+{
+    *text = ((const char *const *)user)[i];
+    return QN_OK;
+}
+
+qn_status qn_tokenizer_fit(qn_tokenizer *t, const char *const *text, int64_t texts)
+{
+    if (texts > 0 && !text)
+        return qni_error(QN_E_ARG, "the tokenizer or text is NULL");
+    return qn_tokenizer_fit_from(t, &(qn_text_source){texts, next_of_list, (void *)text});
 }
 
 int64_t qn_tokenizer_size(const qn_tokenizer *t)
