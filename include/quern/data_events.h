@@ -30,12 +30,13 @@ typedef struct qn_events_opt {
     int64_t fewest;          /**< sessions with fewer items are left out; 0: 1 */
     int64_t rarest;          /**< items that come more seldom are left out, before sessions are counted; 0: 1 */
     const qn_prep *prep;     /**< of qn_prep_items(): items have its numbers, others are left out; NULL: all are numbered */
-    int64_t max_bytes;       /**< longest text accepted; 0: 2^30 */
+    int64_t max_bytes;       /**< longest text accepted; 0: 2^30, and any where it is not kept */
+    int64_t keep_bytes;      /**< qn_events_read: of a longer file the text is not kept in memory, the events are; 0: 2^30 */
     /** Is told about a line that cannot be used, other than the one that names the columns, in a line, and it is left out. NULL: an
      * error. */
     void (*bad)(void *context, const char *line);
     void *bad_context;       /**< handed to it */
-    uintptr_t reserved[2];   /**< must be zero */
+    uintptr_t reserved[1];   /**< must be zero */
 } qn_events_opt;
 
 /** Sessions: the items of a user in the order of their times. */

@@ -39,6 +39,24 @@ static void told(void *user, const char *line)
     fuzz_check(*line && !strchr(line, '\n'), "told about nothing, or in more than a line");
 }
 
+/* The same where the text is not kept. */
+static void compare(qn_status st, const qn_events *e, const uint8_t *data, size_t bytes, qn_events_opt opt)
+{
+    qn_events *file = NULL;
+
+    opt.keep_bytes = 1;
+    fuzz_check(qn_events_read(&file, fuzz_file(data + 1, bytes - 1), &opt) == st, "not the same fault in the file");
+    fuzz_check(qn_events_sessions(file) == qn_events_sessions(e) && qn_events_items(file) == qn_events_items(e),
+               "other sessions in the file");
+    for (int64_t i = 0; i < qn_events_sessions(e); i++) {
+        int64_t n, m;
+        const int32_t *x = qn_events_session(e, i, &n), *y = qn_events_session(file, i, &m);
+
+        fuzz_check(n == m && !memcmp(x, y, (size_t)n * sizeof(*x)), "another session in the file");
+    }
+    qn_events_destroy(&file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct fuzz_bytes b;
@@ -57,7 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     opt.fewest = data[0] & 16 ? 2 : 0;
     opt.rarest = data[0] & 32 ? 2 : 0;
     opt.bad = data[0] & 128 ? told : NULL;
-    if ((st = qn_events_read_from(&e, &text, &opt))) {
+    st = qn_events_read_from(&e, &text, &opt);
+    compare(st, e, data, bytes, opt);
+    if (st) {
         fuzz_check(!e && *qn_last_error() && !strchr(qn_last_error(), '\n'), "an error without a line of message");
         return 0;
     }

@@ -8,6 +8,7 @@
 
 #include "data/loader.h"
 #include "harness/test.h"
+#include <quern/data_events.h>
 #include <quern/data_table.h>
 #include <quern/data_text.h>
 
@@ -400,6 +401,63 @@ static void lines(void)
     unlink(path);
 }
 
+/* ---- events ---- */
+
+static void write_events(qn_events_format format)
+{
+    FILE *f;
+
+    begin_file(&f);
+    if (format == QN_EVENTS_CSV)
+        fputs("user,item,time\n", f);
+    for (int i = 0; i < 20 && format == QN_EVENTS_MSWEB; i++)
+        fprintf(f, "A,%d,1,\"page\",\"/p%d\"\n", i, i);
+    for (int i = 0; i < ROWS; i++) {
+        const int user = i / 7 % 40, item = i * i % 20;
+
+        if (format == QN_EVENTS_MSWEB)
+            fprintf(f, i % 7 ? "V,%d,1%s\n" : "C,\"%d\",1%s\n", i % 7 ? item : user, i % 5 ? "" : "\r");
+        else if (format == QN_EVENTS_CSV)
+            fprintf(f, i % 99 ? "u%d,\"p%d\",%d\n" : "u%d,p%d\n", user, item, i * 37 % 1000);
+        else
+            fprintf(f, i % 99 ? "{\"user\":%d,\"item\":\"p%d\",\"time\":%d}\n" : "{\"user\":%d,\xff%d %d\n", user, item,
+                    i * 37 % 1000);
+    }
+    fclose(f);
+}
+
+static void same_sessions(const qn_events *a, const qn_events *b)
+{
+    CHECK(qn_events_sessions(a) == qn_events_sessions(b) && qn_events_sessions(a) > 10);
+    CHECK_INT(qn_events_items(b), qn_events_items(a));
+    for (int64_t i = 1; i <= qn_events_items(a) && !test_failed(); i++)
+        CHECK_STR(qn_events_item(b, i), qn_events_item(a, i));
+    for (int64_t i = 0; i < qn_events_sessions(a) && !test_failed(); i++) {
+        int64_t n, m;
+        const int32_t *x = qn_events_session(a, i, &n), *y = qn_events_session(b, i, &m);
+
+        CHECK(n == m && !memcmp(x, y, (size_t)n * sizeof(*x)));
+    }
+}
+
+static void events(void)
+{
+    for (int format = 0; format <= QN_EVENTS_MSWEB; format++) {
+        struct told told[2] = {{0, 1}, {0, 1}};
+        qn_events *e[2] = {NULL};
+
+        write_events((qn_events_format)format);
+        for (int way = 0; way < 2; way++)
+            CHECK_OK(qn_events_read(&e[way], path, &(qn_events_opt){.format = (qn_events_format)format, .keep_bytes = way,
+                                                                    .fewest = 2, .bad = tell, .bad_context = &told[way]}));
+        CHECK(told[0].lines == told[1].lines && told[0].hash == told[1].hash && (format == QN_EVENTS_MSWEB) == !told[0].lines);
+        same_sessions(e[0], e[1]);
+        for (int way = 0; way < 2; way++)
+            qn_events_destroy(&e[way]);
+        unlink(path);
+    }
+}
+
 static qn_status give_text(void *user, int64_t i, const char **text)
 {
     static char one[64]; /* lent until the next */
@@ -497,6 +555,7 @@ int main(void)
     test_run("data_stream: faults are said in the same words", faults);
     test_run("data_stream: files that change", changes);
     test_run("data_stream: lines are what they are in memory", lines);
+    test_run("data_stream: events are what they are in memory", events);
     test_run("data_stream: words of texts that are not in memory", words);
     test_run("data_stream: memory is bounded", bounded);
     return test_end();

@@ -42,10 +42,14 @@ static qn_status name_classes(struct dataset *d, const qn_events *e)
     return st;
 }
 
-static qn_status read_events(qn_events **out, struct dataset *d, const char *path, qn_events_format format, bool skip_bad)
+static qn_status read_events(qn_events **out, struct dataset *d, const char *path, qn_events_format format,
+                             const struct dataset_options *o)
 {
-    return qn_events_read(out, path, &(qn_events_opt){ .context = d->ctx, .format = format, .prep = d->input, .fewest = 2,
-                                                       .bad = skip_bad ? dataset_bad : NULL, .bad_context = d });
+    const int64_t keep = o->keep_mib ? o->keep_mib << 20 : 1;
+    const qn_events_opt opt = { .context = d->ctx, .format = format, .prep = d->input, .fewest = 2, .keep_bytes = keep,
+                                .bad = o->skip_bad ? dataset_bad : NULL, .bad_context = d };
+
+    return qn_events_read(out, path, &opt);
 }
 
 static qn_status samples(qn_dataset **out, const qn_events *e, qn_events_part part)
@@ -61,7 +65,7 @@ static qn_status number_items(struct dataset *d, const struct dataset_options *o
 
     if (o->model)
         return dataset_saved_preps(d, o->model, QN_PREP_ITEMS);
-    if ((st = read_events(out, d, path, format, o->skip_bad)))
+    if ((st = read_events(out, d, path, format, o)))
         return st;
     if (qn_events_items(*out) < 1 || qn_events_items(*out) > DATASET_CLASSES) {
         char text[300];
@@ -83,12 +87,12 @@ static qn_status open_parts(struct dataset *d, const struct dataset_options *o, 
     qn_status st = number_items(d, o, path[0], format, &e);
 
     if (!st && !e && (one_file || train))
-        st = read_events(&e, d, path[0], format, o->skip_bad);
+        st = read_events(&e, d, path[0], format, o);
     if (!st && train)
         st = samples(&d->train, e, one_file ? QN_EVENTS_EARLIER : QN_EVENTS_EACH);
     if (!st && !one_file) {
         qn_events_destroy(&e);
-        st = read_events(&e, d, path[1], format, o->skip_bad);
+        st = read_events(&e, d, path[1], format, o);
     }
     if (!st)
         st = samples(&d->test, e, one_file ? QN_EVENTS_LAST : QN_EVENTS_EACH);

@@ -9,6 +9,7 @@
 #include "io/json.h"
 
 #define MOST_COLUMNS 256
+#define KEEP_BYTES   (INT64_C(1) << 30)
 
 qn_status qni_events_fail(const struct qni_events_reader *r, const char *format, ...)
 {
@@ -291,7 +292,7 @@ static qn_status check(qn_events_opt *o)
         if (o->reserved[i])
             return qni_error(QN_E_ARG, "reserved[%zu] of the options is not zero", i);
     if ((unsigned)o->format > QN_EVENTS_MSWEB || !(o->gap >= 0) || o->fewest < 0 || o->rarest < 0 || o->max_bytes < 0 ||
-        o->separator == '"' || (unsigned char)o->separator > 0x7f)
+        o->keep_bytes < 0 || o->separator == '"' || (unsigned char)o->separator > 0x7f)
         return qni_error(QN_E_ARG, "an option is out of range");
     if (o->prep && qn_prep_get_kind(o->prep) != QN_PREP_ITEMS)
         return qni_error(QN_E_ARG, "the preparation is not one of items");
@@ -302,50 +303,67 @@ static qn_status check(qn_events_opt *o)
     return QN_OK;
 }
 
-static qn_status read_lines(struct qni_events_reader *r, const qn_lines *lines)
+static qn_status read_line(void *user, char *line)
 {
     static qn_status (*const read[])(struct qni_events_reader *r, char *line) = {read_csv, read_json, read_msweb};
+    struct qni_events_reader *r = user;
+    const bool names = r->opt.format == QN_EVENTS_CSV && r->column[0] < 0;
+    const char kind = *line;
+    const size_t before = r->events;
     qn_status st = QN_OK;
 
-    for (int64_t i = 0; i < lines->lines && !st; i++) {
-        const bool names = r->opt.format == QN_EVENTS_CSV && r->column[0] < 0;
-        const char kind = *lines->line[i];
-        const size_t before = r->events;
-
-        r->line = i + 1;
-        if (kind)
-            st = read[r->opt.format](r, lines->line[i]);
-        if (r->opt.bad && (!kind || (st && kind == 'C')))
-            r->user = -1; /* msweb: perhaps another user's visits follow */
-        if (st == QN_E_FORMAT && r->opt.bad && !names) {
-            r->opt.bad(r->opt.bad_context, qn_last_error());
-            r->events = before;
-            st = QN_OK;
-        }
+    r->line++;
+    if (kind)
+        st = read[r->opt.format](r, line);
+    if (r->opt.bad && (!kind || (st && kind == 'C')))
+        r->user = -1; /* msweb: perhaps another user's visits follow */
+    if (st == QN_E_FORMAT && r->opt.bad && !names) {
+        r->opt.bad(r->opt.bad_context, qn_last_error());
+        r->events = before;
+        st = QN_OK;
     }
     return st;
 }
 
-qn_status qn_events_read_from(qn_events **out, const qn_reader *text, const qn_events_opt *opt)
+static qn_status read_lines(struct qni_events_reader *r, const qn_reader *text, const qn_lines_opt *opt)
+{
+    qn_lines *lines = NULL;
+    qn_status st = qn_lines_read_from(&lines, text, opt);
+
+    for (int64_t i = 0; !st && i < lines->lines; i++)
+        st = read_line(r, lines->line[i]);
+    qn_lines_destroy(&lines);
+    return st;
+}
+
+/* The same of a file whose text is not kept. */
+static qn_status read_file(struct qni_events_reader *r, const char *path, const qn_lines_opt *opt)
+{
+    qn_line_file *lines = NULL;
+    qn_status st = qn_line_file_open(&lines, path, opt);
+
+    for (int64_t i = 0; !st && i < qn_line_file_lines(lines); i++)
+        st = qn_line_file_read(lines, i, read_line, r);
+    qn_line_file_close(&lines);
+    return st;
+}
+
+/* From the text, or, where that is too long, from the file of its name. */
+static qn_status read_events(qn_events **out, const qn_reader *text, const qn_events_opt *opt, bool is_file)
 {
     struct qni_events_reader r = {.opt = opt ? *opt : (qn_events_opt){0}, .column = {-1, -1, -1}, .user = -1};
-    qn_lines *lines = NULL;
+    qn_lines_opt lines;
     qn_status st;
 
-    if (!out)
-        return qni_error(QN_E_ARG, "out is NULL");
-    *out = NULL;
     if ((st = check(&r.opt)) || (st = qni_context_get(&r.ctx, r.opt.context)))
         return st;
     r.users.ctx = r.items.ctx = r.pages.ctx = r.ctx;
-    if ((st = qn_lines_read_from(&lines, text, &(qn_lines_opt){.context = r.ctx, .max_bytes = r.opt.max_bytes,
-                                                               .bad = r.opt.bad, .user = r.opt.bad_context})))
-        goto done;
-    r.name = text->name;
-    if ((st = read_lines(&r, lines)) == QN_OK)
+    r.name = text ? text->name : NULL;
+    lines = (qn_lines_opt){.context = r.ctx, .max_bytes = r.opt.max_bytes, .bad = r.opt.bad, .user = r.opt.bad_context};
+    st = is_file && text->most > (r.opt.keep_bytes ? r.opt.keep_bytes : KEEP_BYTES) ? read_file(&r, text->name, &lines)
+                                                                                    : read_lines(&r, text, &lines);
+    if (!st)
         st = qni_events_sessions(out, &r);
-done:
-    qn_lines_destroy(&lines);
     qni_words_free(&r.users);
     qni_words_free(&r.items);
     qni_words_free(&r.pages);
@@ -353,6 +371,14 @@ done:
     qni_free(r.ctx, &r.page_item);
     qni_context_release(&r.ctx);
     return st;
+}
+
+qn_status qn_events_read_from(qn_events **out, const qn_reader *text, const qn_events_opt *opt)
+{
+    if (!out)
+        return qni_error(QN_E_ARG, "out is NULL");
+    *out = NULL;
+    return read_events(out, text, opt, false);
 }
 
 qn_status qn_events_read(qn_events **out, const char *path, const qn_events_opt *opt)
@@ -366,7 +392,7 @@ qn_status qn_events_read(qn_events **out, const char *path, const qn_events_opt 
         return qni_error(QN_E_ARG, "out or path is NULL");
     if ((st = qni_file_reader_open(&f, path)))
         return st;
-    st = qn_events_read_from(out, &f.reader, opt);
+    st = read_events(out, &f.reader, opt, true);
     qni_file_reader_close(&f);
     return st;
 }
