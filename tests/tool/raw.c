@@ -178,6 +178,8 @@ static void bad_pairs(void)
     refused("train translate --data pairs:%/half.txt", "QN_E_FORMAT", "half.txt:1: expected");
     refused("train translate --data pairs:%/empty.txt", "QN_E_FORMAT", "there is no pair");
     refused("train translate --data pairs:%/mark.txt", "QN_E_FORMAT", "UTF-8");
+    refused("train translate --data pairs:%/pairs.txt --keep 0", "QN_E_FORMAT", "pairs.txt:2: expected a sentence, a TAB and its");
+    refused("train translate --data pairs:%/mark.txt --keep 0", "QN_E_FORMAT", "UTF-8");
     refused("train cnn --data pairs:%/half.txt", "QN_E_SHAPE", "use translate");
     refused("train translate --data digits", "QN_E_SHAPE", "pairs:FILE");
     refused("train translate --data fra-eng --data-dir /nowhere", "QN_E_IO", "/nowhere/fra-eng/fra.txt.gz");
@@ -412,6 +414,7 @@ static void visits(void)
 {
     CHECK(result("train recsys --data events:" DATA "/visits/msweb.data --epochs 4 --json --save %/v.qn", 4, "test_hr@10") > 0.65);
     CHECK(result("evaluate %/v.qn --data events:" DATA "/visits/msweb.data --json", 0, "hr@10") > 0.65);
+    CHECK(result("evaluate %/v.qn --data events:" DATA "/visits/msweb.data --keep 0 --json", 0, "hr@10") > 0.65);
     write_text("%/log.csv", "user,item\na,/products\na,/msdownload\nb,/ie\nb,/products\nb,/ie\nb\nc,/ie\n");
     write_text("%/before.txt", "/products\n/ie,/products\n");
     same_answers("predict %/v.qn --data events:%/log.csv --json --top 3 --skip-bad",
@@ -435,6 +438,8 @@ static void pairs(void)
     CHECK(result("train translate --data pairs:%/pairs.tsv --split 0.1 --epochs 60 --batch 8 --json --save %/t.qn", 60,
                  "test_bleu") >= 0);
     CHECK(result("evaluate %/t.qn --data pairs:%/pairs.tsv --json", 0, "bleu") > 50);
+    CHECK(result("evaluate %/t.qn --data pairs:%/pairs.tsv --json", 0, "loss") ==
+          result("evaluate %/t.qn --data pairs:%/pairs.tsv --keep 0 --json", 0, "loss"));
     write_text("%/said.txt", "go 3 times\nrun 5 times\n");
     says("predict %/t.qn %/said.txt", "said.txt:2: cours vite ");
     says("predict %/t.qn %/said.txt --beam 3 --json", "\"text\":\"va vite ");

@@ -41,7 +41,7 @@ static int run(int argc, char **argv)
         { "split", OPTION_REAL, &data.split, "X", "csv: only the rows that quern train --split X kept for testing" },
         { "encoding", OPTION_TEXT, &data.encoding, "NAME", "lines: of the files, such as ISO-8859-1; else UTF-8" },
         { "hold-out", OPTION_TEXT, &data.hold_out, "PART", "sounds: only the files whose names have _PART_" },
-        { "keep", OPTION_INT, &data.keep_mib, "N", "csv, lines: files of more than N MiB are read again and again" },
+        { "keep", OPTION_INT, &data.keep_mib, "N", "do not keep files of more than N MiB in memory, but read them again" },
         { "skip-bad", OPTION_FLAG, &data.skip_bad, NULL, "go on without what cannot be read, and count it" },
         { "json", OPTION_FLAG, &json, NULL, "one object" },
     };

@@ -27,7 +27,7 @@ struct dataset_options {
     double split;          /* share of the samples that is kept for testing where the data have no parts; 0: all are for testing */
     const char *encoding;  /* of lines, as iconv names it; NULL: UTF-8 */
     const char *hold_out;  /* recordings: test with those whose names have it between underscores; NULL: by split */
-    int64_t keep_mib;      /* tables: larger files are not kept in memory, but read again where they are needed */
+    int64_t keep_mib;      /* larger files are read again where they are needed, where they can be */
     bool skip_bad;         /* go on after what cannot be read: dataset_bad() tells and counts */
     const qn_model *model; /* a saved one: its preparations and notes are used, nothing is fitted; NULL: a new one */
 };
@@ -89,6 +89,8 @@ qn_status dataset_targets(double **out, const qn_context *ctx, const qn_dataset 
 qn_status dataset_classes(struct dataset *d, const char *const *name, int64_t n);
 /* The preparations of a saved model, whose input's is of that kind. */
 qn_status dataset_saved_preps(struct dataset *d, const qn_model *m, qn_prep_kind input);
+/* Is a file larger than --keep, so that it is read again where it is needed? */
+bool dataset_is_large(const char *path, const struct dataset_options *o);
 /* So many samples are to train on, the others to test with. */
 int64_t dataset_train_samples(int64_t samples, double split);
 /* Both parts of all samples, the last ones to test with; split 0: all are. */

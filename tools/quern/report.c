@@ -60,7 +60,7 @@ static int run(int argc, char **argv)
         { "split", OPTION_REAL, &job.data.split, "X", "csv: only the rows that quern train --split X kept for testing" },
         { "encoding", OPTION_TEXT, &job.data.encoding, "NAME", "lines: of the files, such as ISO-8859-1; else UTF-8" },
         { "hold-out", OPTION_TEXT, &job.data.hold_out, "PART", "sounds: only the files whose names have _PART_" },
-        { "keep", OPTION_INT, &job.data.keep_mib, "N", "csv, lines: files of more than N MiB are read again and again" },
+        { "keep", OPTION_INT, &job.data.keep_mib, "N", "do not keep files of more than N MiB in memory, but read them again" },
         { "skip-bad", OPTION_FLAG, &job.data.skip_bad, NULL, "go on without what cannot be read, and count it" },
     };
     const struct usage usage = {

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "data/prep/prep.h"
 #include "models.h"
@@ -66,4 +67,19 @@ qn_status dataset_parts(struct dataset *d, qn_dataset **all, double split, bool 
     d->test = *all;
     *all = NULL;
     return QN_OK;
+}
+
+/* What is compressed is not: it cannot be read again from its middle. */
+bool dataset_is_large(const char *path, const struct dataset_options *o)
+{
+    FILE *f = fopen(path, "rb");
+    struct stat about;
+    bool packed, large;
+
+    if (!f)
+        return false;
+    large = !fstat(fileno(f), &about) && S_ISREG(about.st_mode) && about.st_size > o->keep_mib << 20;
+    packed = large && fgetc(f) == 0x1f && fgetc(f) == 0x8b;
+    fclose(f);
+    return large && !packed;
 }

@@ -402,7 +402,7 @@ static int run(int argc, char **argv)
         { "encoding", OPTION_TEXT, &job.data.encoding, "NAME", "lines: of the files, such as ISO-8859-1; else UTF-8" },
         { "hold-out", OPTION_TEXT, &job.data.hold_out, "PART",
           "sounds: test with the files whose names have _PART_, and no others" },
-        { "keep", OPTION_INT, &job.data.keep_mib, "N", "csv, lines: files of more than N MiB are read again and again" },
+        { "keep", OPTION_INT, &job.data.keep_mib, "N", "do not keep files of more than N MiB in memory, but read them again" },
         { "skip-bad", OPTION_FLAG, &job.data.skip_bad, NULL, "go on without what cannot be read, and count it" },
         { "json", OPTION_FLAG, &job.json, NULL, "one object a line: each epoch, then the end" },
         { "quiet", OPTION_FLAG, &job.quiet, NULL, "the result alone" },
