@@ -72,14 +72,13 @@ qn_status dataset_parts(struct dataset *d, qn_dataset **all, double split, bool 
 /* What is compressed is not: it cannot be read again from its middle. */
 bool dataset_is_large(const char *path, const struct dataset_options *o)
 {
-    FILE *f = fopen(path, "rb");
     struct stat about;
-    bool packed, large;
+    bool packed;
+    FILE *f;
 
-    if (!f)
+    if (stat(path, &about) || !S_ISREG(about.st_mode) || about.st_size <= o->keep_mib << 20 || !(f = fopen(path, "rb")))
         return false;
-    large = !fstat(fileno(f), &about) && S_ISREG(about.st_mode) && about.st_size > o->keep_mib << 20;
-    packed = large && fgetc(f) == 0x1f && fgetc(f) == 0x8b;
+    packed = fgetc(f) == 0x1f && fgetc(f) == 0x8b;
     fclose(f);
-    return large && !packed;
+    return !packed;
 }
