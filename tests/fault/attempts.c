@@ -2,6 +2,7 @@
  *
  * What the lives of tests/fault/life.c and stepper.c do not do: every host allocation fails once, and of the driver's calls
  * every one or some hundreds. An error each time, nothing lost, and the next try works. */
+#include "blas/blas.h"
 #include "failing.h"
 #include "layer.h"
 #include "model/model.h"
@@ -211,7 +212,78 @@ static qn_status try_beam(qn_device *dev)
     return st;
 }
 
-/* ---- what is told of devices ---- */
+/* Numbers of another dtype, an optimizer that limits norms, and the way to a file and back. */
+static qn_status try_dense(qn_device *dev)
+{
+    static const unsigned char x[SAMPLES][V] = { { 1, 2 }, { 0, 3, 1 }, { 5 } };
+    const qn_array arrays[] = { { { NULL, QN_FIELD_INPUT, QN_U8, { 1, { V } } }, x },
+                                { { NULL, QN_FIELD_TARGET, QN_I32, { 0, { 0 } } }, next } };
+    qn_compile_opt opt = { .optimizer = qn_sgd_momentum(0.1f, 0.9f, false), .loss = QN_SPARSE_CATEGORICAL_CROSSENTROPY };
+    float y[2][SAMPLES][V];
+    qn_model *m = NULL, *copy = NULL;
+    qn_dataset *ds = NULL;
+    char path[96];
+    qn_val v;
+    qn_status st;
+
+    opt.optimizer.clip_norm = 1;
+    snprintf(path, sizeof(path), "%s/dense.qn", folder);
+    if ((st = qn_dataset_arrays(&ds, SAMPLES, arrays, 2, &(qn_arrays_opt){ .context = dev->ctx })) ||
+        (st = qn_model_create(&m, dev)))
+        goto done;
+    v = qn_dense(m, qn_input(m, QN_F32, 1, (int64_t[]){ V }), &(qn_dense_opt){ .units = V, .act = QN_RELU });
+    qn_model_output(m, qn_dense(m, v, &(qn_dense_opt){ .units = V, .act = QN_SOFTMAX }));
+    if ((st = qn_model_compile(m, &opt)) ||
+        (st = qn_model_fit(m, ds, &(qn_fit_opt){ .epochs = 1, .batch = SAMPLES, .threads = -1 })) ||
+        (st = qn_model_save(m, path)) || (st = qn_model_load(&copy, dev, path)))
+        goto done;
+    for (int i = 0; i < 2 && !st; i++)
+        st = qn_model_predict(i ? copy : m, (const void *[]){ (float[SAMPLES][V]){ { 1 } } }, SAMPLES, (void *[]){ y[i] }, SAMPLES);
+    if (!st)
+        CHECK(!memcmp(y[0], y[1], sizeof(y[0])));
+done:
+    qn_model_destroy(&copy);
+    qn_model_destroy(&m);
+    qn_dataset_close(&ds);
+    unlink(path);
+    return st;
+}
+
+/* ---- devices ---- */
+
+/* Another one, its own or of somebody's driver objects; many small tensors, and a kernel that was never compiled before. */
+static qn_status try_device(qn_device *dev)
+{
+    static int number;
+    qn_tensor *t[40] = { NULL };
+    qn_device *own[2] = { NULL };
+    cl_kernel kernel = NULL;
+    struct qni_recorder r;
+    char text[160];
+    uint64_t key;
+    size_t n;
+    qn_status st;
+
+    qni_recorder_init(&r, dev->ctx);
+    if ((st = qn_device_open(&own[0], dev->ctx, NULL)) ||
+        (st = qn_device_wrap(&own[1], dev->ctx, qn_device_cl_context(dev), qn_device_cl_queue(dev))))
+        goto done;
+    for (size_t i = 0; i < QNI_COUNT(t); i++)
+        if ((st = qn_tensor_create(&t[i], own[i % 2], QN_F32, 1, (int64_t[]){ 1 })))
+            goto done;
+    snprintf(text, sizeof(text), "#define CAT(a, b) a##b\n#define NAME(a, b) CAT(a, b)\n"
+             "__kernel void NAME(f, QN_SUFFIX)(__global int *a) { *a = %d; }\n", number++);
+    qni_launch_add_text(&r, text, "f");
+    if (!(st = r.status) && !(st = qni_kernels_get(own[0], r.launch, r.launches, &kernel, &n, &key)))
+        dev->cl->ReleaseKernel(kernel);
+done:
+    qni_recorder_free(&r);
+    for (size_t i = 0; i < QNI_COUNT(t); i++)
+        qn_tensor_destroy(&t[i]);
+    qn_device_close(&own[1]);
+    qn_device_close(&own[0]);
+    return st;
+}
 
 static void ignore_property(void *user, const char *name, const char *value)
 {
@@ -248,19 +320,41 @@ static qn_status try_telling(qn_device *dev)
 static const struct attempt {
     const char *name;
     qn_status (*f)(qn_device *dev);
-    int least; /* allocations it surely makes */
+    int least;        /* allocations it surely makes */
+    const char *algo; /* what $QUERN_ALGO forces */
+    bool measured;    /* with $QUERN_PROFILE */
+    bool own_store;   /* one that is empty at first */
 } attempts[] = {
-    { "an operation", try_operation, 5 },   { "states and plans", try_graph, 60 },
-    { "a build that fails", try_build, 4 }, { "layers, callbacks and records", try_fit, 200 },
-    { "a cell of one's own", try_cell, 200 },
-    { "a beam search", try_beam, 60 },      { "what is told of devices", try_telling, 100 },
+    { "an operation", try_operation, 5, NULL, false, false },
+    { "states and plans", try_graph, 60, NULL, false, false },
+    { "a build that fails", try_build, 4, NULL, false, false },
+    { "layers, callbacks and records", try_fit, 200, "rnn=groups", false, false }, /* a launch a step: a loop of them */
+    { "a cell of one's own", try_cell, 200, NULL, false, false },
+    { "a beam search", try_beam, 60, NULL, false, false },
+    { "numbers of bytes, and a file", try_dense, 200, NULL, true, false },
+    { "CLBlast", try_dense, 200, "gemm=clblast", false, false },
+    { "devices, and a new kernel", try_device, 100, NULL, false, true },
+    { "what is told of devices", try_telling, 100, NULL, false, false },
 };
 
-/* A device for attempts; countdown is then far away. */
-static bool begin(qn_context **ctx, qn_device **dev)
+static void set(const char *name, const char *value)
 {
-    const qn_context_opt opt = { .alloc = failing_alloc, .realloc = failing_realloc, .free = counting_free };
+    if (value)
+        setenv(name, value, 1);
+    else
+        unsetenv(name);
+}
 
+/* A device for attempts; countdown is then far away. */
+static bool begin(qn_context **ctx, qn_device **dev, const struct attempt *a)
+{
+    char store[96];
+    const qn_context_opt opt = { .alloc = failing_alloc, .realloc = failing_realloc, .free = counting_free,
+                                 .store_dir = a->own_store ? store : NULL };
+
+    snprintf(store, sizeof(store), "%s/store", folder);
+    set("QUERN_ALGO", a->algo);
+    set("QUERN_PROFILE", a->measured ? "1" : NULL);
     countdown = 1 << 20;
     return CHECK_OK(qn_context_create(ctx, &opt)) && CHECK_OK(qn_device_open(dev, *ctx, NULL));
 }
@@ -272,16 +366,24 @@ static void end(qn_context **ctx, qn_device **dev)
     CHECK_INT(blocks, 0);
 }
 
+static bool without_clblast(const struct attempt *a)
+{
+    return a->algo && strstr(a->algo, "clblast") && !qni_blas_usable();
+}
+
 static void memory(const void *arg)
 {
     const struct attempt *a = arg;
     qn_context *ctx = NULL;
     qn_device *dev = NULL;
     qn_status st = QN_E_HOST_MEMORY;
-    int before;
-    int n;
+    int before, n;
 
-    if (begin(&ctx, &dev)) {
+    if (without_clblast(a)) {
+        test_skip("CLBlast is not to be had");
+        return;
+    }
+    if (begin(&ctx, &dev, a)) {
         CHECK_OK(a->f(dev)); /* now everything is compiled, and kept */
         before = blocks;
         for (n = 0; n < MOST && st == QN_E_HOST_MEMORY && !test_failed(); n++) {
@@ -309,11 +411,11 @@ static void driver(const void *arg)
     int64_t count, failed = 0;
     int before;
 
-    if (!layer) {
-        test_skip("%s", reason);
+    if (!layer || without_clblast(a)) {
+        test_skip("%s", layer ? "CLBlast is not to be had" : reason);
         return;
     }
-    if (begin(&ctx, &dev) && CHECK_OK(a->f(dev))) {
+    if (begin(&ctx, &dev, a) && CHECK_OK(a->f(dev))) {
         before = blocks;
         layer->reset();
         CHECK_OK(a->f(dev));
@@ -342,19 +444,20 @@ static void driver(const void *arg)
 
 int main(void)
 {
-    char name[96];
+    char name[96], command[200];
 
     layer = layer_open(&reason);
     snprintf(folder, sizeof(folder), "/tmp/quern-attempts-XXXXXX");
     if (!mkdtemp(folder))
         return EXIT_FAILURE;
     setenv("QUERN_HELPER", "/nonexistent/helper", 1);
-    setenv("QUERN_ALGO", "rnn=steps", 1); /* a launch a step is a loop, which has memory of its own */
     for (size_t i = 0; i < QNI_COUNT(attempts); i++) {
         snprintf(name, sizeof(name), "memory runs out: %s", attempts[i].name);
         test_run_with(name, memory, &attempts[i]);
         snprintf(name, sizeof(name), "the driver fails: %s", attempts[i].name);
         test_run_with(name, driver, &attempts[i]);
     }
-    return rmdir(folder) ? EXIT_FAILURE : test_end();
+    snprintf(command, sizeof(command), "rm -rf '%s/store' && rmdir '%s'", folder, folder);
+    CHECK_INT(system(command), 0);
+    return test_end();
 }

@@ -238,6 +238,18 @@ static qn_status try_text(qn_context *ctx)
     return st;
 }
 
+/* A file that does not say how long it is. */
+static qn_status try_endless(qn_context *ctx)
+{
+    char *data = NULL;
+    size_t bytes = 0;
+    qn_status st = qni_file_read(ctx, "/proc/self/status", 1 << 20, &data, &bytes);
+
+    CHECK(!st == (data && bytes > 64));
+    qni_free(ctx, &data);
+    return st;
+}
+
 static qn_status try_sound(qn_context *ctx)
 {
     static const float x[3][300];
@@ -469,7 +481,7 @@ static const struct attempt attempts[] = {
     {"no memory: file", try_file, 4}, {"no memory: loader", try_loader, 12},
     {"no memory: features", try_features, 10}, {"no memory: images", try_images, 12},
     {"no memory: tokens", try_tokens, 30}, {"no memory: parts", try_parts, 10},
-    {"no memory: text", try_text, 4}, {"no memory: sound", try_sound, 12},
+    {"no memory: a file of unknown length", try_endless, 4}, {"no memory: text", try_text, 4}, {"no memory: sound", try_sound, 12},
     {"no memory: preparations", try_prep, 15}, {"no memory: a table", try_table, 40},
     {"no memory: a table in its file", try_rows, 20},
     {"no memory: lines in their file", try_line_file, 6}, {"no memory: ARFF", try_arff, 10}, {"no memory: events", try_events, 40},

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "device/device.h"
+#include "device/qualify.h"
 #include "test.h"
 
 #include <quern/cl.h>
@@ -176,13 +177,18 @@ static void count_algorithm(void *user, const qn_algorithm *a)
     *(int *)user += *a->name != '\0';
 }
 
+static void count_property(void *user, const char *name, const char *value)
+{
+    *(int *)user += *name && value;
+}
+
 static void use_context(struct shared *s)
 {
     qn_device_info *list = NULL;
     qn_device_info chosen;
     qn_verdict v;
     size_t n = 0;
-    int algorithms = 0;
+    int algorithms = 0, properties = 0;
     void *p = qn_context_alloc(s->ctx, 100);
 
     EXPECT(p);
@@ -193,6 +199,7 @@ static void use_context(struct shared *s)
     EXPECT(!qn_device_verdict(&v, s->ctx, NULL) && *v.text);
     EXPECT(!qn_device_algorithms(s->ctx, NULL, count_algorithm, &algorithms) && algorithms > 100);
     EXPECT(!qn_device_get_info(s->dev, &chosen) && *chosen.name);
+    EXPECT(!qn_device_properties(s->ctx, NULL, count_property, &properties) && properties > 50);
 }
 
 /* Every thread has its own message. */
@@ -205,6 +212,23 @@ static void fail(struct shared *s)
     EXPECT(qn_device_open(&dev, s->ctx, name) == QN_E_NO_DEVICE);
     sched_yield();
     EXPECT(strstr(qn_last_error(), name));
+}
+
+/* Its own device of everybody's driver objects. */
+static void wrap(struct shared *s)
+{
+    const int64_t n = N;
+    float host[N], back[N] = {0};
+    qn_device *own = NULL;
+    qn_tensor *t = NULL;
+
+    for (int i = 0; i < N; i++)
+        host[i] = (float)(i * THREADS + s->number);
+    EXPECT(!qn_device_wrap(&own, s->ctx, qn_device_cl_context(s->dev), qn_device_cl_queue(s->dev)));
+    EXPECT(!qn_tensor_create(&t, own, QN_F32, 1, &n) && !qn_tensor_write(t, host, sizeof(host)));
+    EXPECT(!qn_tensor_read(t, back, sizeof(back)) && !memcmp(back, host, sizeof(host)));
+    qn_tensor_destroy(&t);
+    qn_device_close(&own);
 }
 
 /* A device for all, and one of its own; tensors and an operation of its own. */
@@ -267,6 +291,7 @@ static void *do_all(void *arg)
         use_context(s);
         fail(s);
         compute(s, i);
+        wrap(s);
         read_data(s);
     }
     return NULL;
@@ -311,8 +336,52 @@ static void any(void)
     qn_context_destroy(&s[0].ctx);
 }
 
-int main(void)
+/* ---- the self-test ---- */
+
+static void *qualify(void *arg)
 {
+    struct shared *s = arg;
+    qn_verdict v = {0}, kept = {0};
+
+    pthread_barrier_wait(&together);
+    for (int i = 0; i < ROUNDS; i++) {
+        EXPECT(!qn_device_qualify(&v, s->ctx, NULL, NULL) && v.state == QN_VERDICT_GOOD && v.passed == 8);
+        EXPECT(!qn_device_verdict(&kept, s->ctx, NULL) && kept.state == QN_VERDICT_GOOD && kept.passed == 8);
+    }
+    return NULL;
+}
+
+/* The same device, by a helper program that plays one (helper.c) for each thread; all keep what they find in one place. */
+static void tested(void)
+{
+    struct shared s[THREADS] = {{0}};
+    char folder[] = "/tmp/quern-threads-XXXXXX", text[100];
+
+    if (one_thread())
+        return;
+    CHECK(mkdtemp(folder));
+    snprintf(text, sizeof(text), "%016llx", (unsigned long long)qni_verdict_key(&test_device()->caps));
+    setenv("HELPER_DEVICE", text, 1);
+    setenv("HELPER_PART", "good", 1);
+    for (int i = 0; i < THREADS; i++)
+        s[i].number = i;
+    if (CHECK_OK(qn_context_create(&s[0].ctx, &(qn_context_opt){.store_dir = folder}))) {
+        for (int i = 1; i < THREADS; i++)
+            s[i].ctx = s[0].ctx;
+        each_thread(THREADS, qualify, s, sizeof(s[0]));
+    }
+    for (int i = 0; i < THREADS; i++)
+        CHECK_INT(s[i].wrong, 0);
+    qn_context_destroy(&s[0].ctx);
+    snprintf(text, sizeof(text), "rm -rf '%s'", folder);
+    CHECK_INT(system(text), 0);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return EXIT_FAILURE;
+    setenv("QUERN_HELPER", argv[1], 1);
     setenv("POCL_DEVICES", "pthread pthread", 0);
     for (int i = 0; i < SAMPLES; i++) {
         for (int k = 0; k < 4; k++)
@@ -322,5 +391,6 @@ int main(void)
     test_run("threads: two models on one device", one_device);
     test_run("threads: two models on two devices", two_devices);
     test_run("threads: everything that any thread may do", any);
+    test_run("threads: a device tested in several threads", tested);
     return test_end();
 }

@@ -36,6 +36,7 @@ static struct {
     qn_features *features;
     qn_table *table;
     qn_events *events;
+    qn_line_file *lines;
     qn_prep *table_prep, *text_prep, *item_prep, *class_prep, *number_prep, *image_prep;
 } s;
 
@@ -186,6 +187,19 @@ static void use_texts(struct got *g)
     note(g, &bleu.score, sizeof(bleu.score));
 }
 
+static qn_status note_line(void *user, char *line)
+{
+    note(user, line, strlen(line));
+    return QN_OK;
+}
+
+/* Lines that are read from their file. */
+static void use_lines(struct got *g)
+{
+    for (int64_t i = 0; i < qn_line_file_lines(s.lines); i++)
+        DO(qn_line_file_read(s.lines, i * 7 % qn_line_file_lines(s.lines), note_line, g));
+}
+
 static void use_events(struct got *g)
 {
     const float score[] = {0, 0.1f, 0.7f, 0.2f};
@@ -209,16 +223,74 @@ static void use_events(struct got *g)
     note(g, &rank, sizeof(rank));
 }
 
-/* Pictures and recordings, changed at random by their numbers alone. */
+static void use_pictures(struct got *g)
+{
+    const qn_image_size size = {.height = 4, .width = 4, .channels = 3}, small = {.height = 2, .width = 3, .channels = 3};
+    double scratch[200];
+    float a[4][4][3] = {{{0}}}, b[4][4][3] = {{{0}}}, soft[3] = {0};
+    qn_dataset *mixed = NULL;
+    qn_image *image = NULL;
+
+    DO(qn_image_create(&image, s.ctx, 4, 4, 3));
+    if (image) {
+        image->pixel[5] = 100;
+        DO(qn_image_floats(a[0][0], image, 3));
+    }
+    qn_image_destroy(&image);
+    DO(qn_dataset_read(s.pictures, (int64_t[]){4}, 1, (void *[]){b}));
+    note(g, a, sizeof(a));
+    note(g, b, sizeof(b));
+    DO(qn_image_flip(b[0][0], &size, true));
+    DO(qn_image_warp(a[0][0], b[0][0], &size, &(qn_image_move){.degrees = 30, .down = 1}));
+    DO(qn_image_colour(a[0][0], &size, &(qn_image_tint){.brightness = 0.1, .hue = 0.1}));
+    note(g, a, sizeof(a));
+    DO(qn_image_crop(b[0][0], 2, 3, a[0][0], &size, 1, -1, 0.5f));
+    DO(qn_image_resize_scratch(&small, 4, 4) <= sizeof(scratch) ? QN_OK : QN_E_ARG);
+    DO(qn_image_resize(a[0][0], 4, 4, b[0][0], &small, true, scratch));
+    note(g, a, sizeof(a));
+    DO(qn_dataset_mixup(&mixed, s.ds, 0.2, 3));
+    if (mixed)
+        DO(qn_dataset_read(mixed, (int64_t[]){1}, 1, (void *[]){a, soft}));
+    note(g, soft, sizeof(soft));
+    qn_dataset_close(&mixed);
+}
+
+static void use_sounds(struct got *g)
+{
+    float wave[FRAMES] = {0}, faster[2 * FRAMES] = {0}, frames[FRAMES * 4] = {0};
+    qn_sound *stereo = NULL, *mono = NULL;
+    qn_features *own = NULL;
+    qn_dataset *spectra = NULL;
+
+    DO(qn_sound_create(&stereo, s.ctx, FRAMES / 2, 2, 8000));
+    for (int i = 0; stereo && i < FRAMES; i++)
+        stereo->sample[i] = sound[1][i];
+    DO(qn_sound_convert(&mono, s.ctx, stereo, 4000));
+    if (mono)
+        note(g, mono->sample, (size_t)mono->frames * sizeof(float));
+    DO(qn_sound_place(wave, FRAMES, sound[2], FRAMES / 2, true));
+    DO(qn_sound_preemphasis(wave, wave, FRAMES, 0.97));
+    DO(qn_sound_band(wave, wave, FRAMES, 8000, 100, 3000, 4));
+    note(g, wave, sizeof(wave));
+    DO(qn_sound_delta(faster, sound[3], FRAMES / 4, 4, 5, 1));
+    note(g, faster, sizeof(faster));
+    DO(qn_features_create(&own, &(qn_features_opt){.kind = QN_FEATURE_MEL, .fft = 100, .mels = 4}));
+    DO(qn_dataset_features(&spectra, s.sounds, own));
+    if (spectra)
+        DO(qn_dataset_read(spectra, (int64_t[]){7}, 1, (void *[]){frames}));
+    note(g, frames, sizeof(frames));
+    qn_dataset_close(&spectra);
+    qn_features_destroy(&own);
+    qn_sound_destroy(&mono);
+    qn_sound_destroy(&stereo);
+}
+
+/* Recordings, changed at random by their numbers alone. */
 static void use_media(struct got *g)
 {
-    float image[4][4][3] = {{{0}}}, wave[FRAMES] = {0}, spectra[2000] = {0}, window[16] = {0}, faster[2 * FRAMES] = {0};
+    float wave[FRAMES] = {0}, spectra[2000] = {0}, window[16] = {0}, faster[2 * FRAMES] = {0};
     const size_t frames = (size_t)(qn_features_frames(s.features, FRAMES) * qn_features_width(s.features));
 
-    DO(qn_dataset_read(s.pictures, (int64_t[]){4}, 1, (void *[]){image}));
-    note(g, image, sizeof(image));
-    DO(qn_image_flip(image[0][0], &(qn_image_size){.height = 4, .width = 4, .channels = 3}, true));
-    note(g, image, sizeof(image));
     DO(qn_dataset_read(s.sounds, (int64_t[]){5}, 1, (void *[]){wave}));
     note(g, wave, sizeof(wave));
     DO(frames <= QNI_COUNT(spectra) ? qn_features_run(s.features, spectra, sound[2], FRAMES) : QN_E_ARG);
@@ -245,8 +317,8 @@ static void use_numbers(struct got *g)
 
 static void use_all(struct got *g)
 {
-    static void (*const uses[])(struct got *) = {use_datasets, use_tables, use_preps, use_texts,
-                                                 use_events,   use_media,  use_numbers};
+    static void (*const uses[])(struct got *) = {use_datasets, use_tables, use_preps,  use_texts,  use_lines,
+                                                 use_events,   use_pictures, use_sounds, use_media, use_numbers};
 
     g->hash = QNI_HASH_START;
     for (size_t i = 0; i < QNI_COUNT(uses); i++)
@@ -291,7 +363,8 @@ static qn_status open_rest(void)
         (st = qn_prep_table(&s.table_prep, s.table, NULL, 0, NULL)) || (st = qn_prep_text(&s.text_prep, s.tokenizer, 5, NULL)) ||
         (st = qn_prep_items(&s.item_prep, s.events, 3, true)) ||
         (st = qn_prep_classes(&s.class_prep, NULL, (const char *const[]){"cat", "dog"}, 2)) ||
-        (st = qn_prep_number(&s.number_prep, NULL, "y", 2, 3)))
+        (st = qn_prep_number(&s.number_prep, NULL, "y", 2, 3)) ||
+        (st = qn_line_file_open(&s.lines, __FILE__, &(qn_lines_opt){.keep_bytes = 800})))
         return st;
     return qn_prep_image(&s.image_prep, NULL, &(qn_prep_image_opt){.height = 3, .width = 3});
 }
@@ -302,6 +375,7 @@ static void close_all(void)
 
     for (size_t i = 0; i < QNI_COUNT(preps); i++)
         qn_prep_release(preps[i]);
+    qn_line_file_close(&s.lines);
     qn_events_destroy(&s.events);
     qn_table_destroy(&s.table);
     qn_features_destroy(&s.features);
