@@ -14,6 +14,7 @@
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t n, size_t bytes);
 void *__libc_realloc(void *p, size_t bytes);
 void __libc_free(void *p);
 
@@ -23,6 +24,14 @@ static __thread int countdown, blocks;
 void *malloc(size_t bytes)
 {
     void *p = !counting || countdown-- > 0 ? __libc_malloc(bytes) : NULL;
+
+    blocks += counting && p;
+    return p;
+}
+
+void *calloc(size_t n, size_t bytes) /* clang asks for it where zeros follow malloc */
+{
+    void *p = !counting || countdown-- > 0 ? __libc_calloc(n, bytes) : NULL;
 
     blocks += counting && p;
     return p;
