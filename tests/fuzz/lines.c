@@ -29,10 +29,12 @@ static void compare(qn_status st, const qn_lines *lines, const uint8_t *data, si
 
     fuzz_check(qn_line_file_open(&file, fuzz_file(data + 1, bytes - 1), &opt) == st, "not the same fault in the file");
     fuzz_check(st || qn_line_file_lines(file) == lines->lines, "as many lines");
-    for (int64_t i = 0; !st && i < 2 * lines->lines; i++) { /* forwards, then backwards */
-        const int64_t line = i < lines->lines ? i : 2 * lines->lines - 1 - i;
+    for (int64_t i = 0; !st && i < lines->lines; i++)
+        fuzz_check(qn_line_file_read(file, i, is_line, lines->line[i]) == QN_OK, "a line cannot be read again");
+    for (int64_t i = 16; !st && i-- > 0;) { /* some backwards: each is sought from the last known place before it */
+        const int64_t line = lines->lines * i / 16;
 
-        fuzz_check(qn_line_file_read(file, line, is_line, lines->line[line]) == QN_OK, "a line cannot be read again");
+        fuzz_check(!lines->lines || qn_line_file_read(file, line, is_line, lines->line[line]) == QN_OK, "nor backwards");
     }
     qn_line_file_close(&file);
 }
