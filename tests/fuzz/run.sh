@@ -2,8 +2,8 @@
 # Copyright (c) The Quern authors. SPDX-License-Identifier: MIT
 #
 # Fuzz every parser with libFuzzer under the address and undefined-behaviour sanitizers.
-# usage: run.sh RUNS [TARGET...]            from the source folder; needs clang with its runtime libraries, and all that
-# libquern-data wants
+# usage: [FUZZ_LENGTH=8192] run.sh RUNS [TARGET...]  from the source folder; needs clang with its runtime libraries, and all that
+# libquern-data wants. FUZZ_LENGTH: bytes of an input at most
 # Builds below build/fuzz. A target goes on from the corpus it has gathered there, in build/fuzz/corpus/TARGET. Findings stay
 # in build/fuzz as TARGET-crash-..., with the log beside them; what is worth keeping goes to tests/fuzz/make_corpus.py.
 runs=${1:?usage: run.sh RUNS [TARGET...]}
@@ -24,8 +24,8 @@ for t; do
         -o "$out/fuzz-$t" -lz -lpng -ljpeg -lsndfile -lm -lpthread -ldl || exit 1
     mkdir -p "$out/corpus/$t"
     echo "== $t"
-    ASAN_OPTIONS=allocator_may_return_null=1 "$out/fuzz-$t" -runs="$runs" -max_len=8192 -timeout=120 -rss_limit_mb=1024 \
-        -print_final_stats=1 -artifact_prefix="$out/$t-" "$out/corpus/$t" "tests/fuzz/corpus/$t" 2>"$out/$t.log" || {
+    ASAN_OPTIONS=allocator_may_return_null=1 "$out/fuzz-$t" -runs="$runs" -max_len="${FUZZ_LENGTH:-8192}" -timeout=120 \
+        -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$out/$t-" "$out/corpus/$t" "tests/fuzz/corpus/$t" 2>"$out/$t.log" || {
         status=1
         echo "$t: failed; see $out/$t.log"
     }
