@@ -25,7 +25,8 @@ for t; do
     mkdir -p "$out/corpus/$t"
     echo "== $t"
     ASAN_OPTIONS=allocator_may_return_null=1 "$out/fuzz-$t" -runs="$runs" -max_len="${FUZZ_LENGTH:-8192}" -timeout=120 \
-        -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$out/$t-" "$out/corpus/$t" "tests/fuzz/corpus/$t" 2>"$out/$t.log" || {
+        -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$out/$t-" \
+        "$out/corpus/$t" "tests/fuzz/corpus/$t" 2>"$out/$t.log" || {
         status=1
         echo "$t: failed; see $out/$t.log"
     }
